@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of limits: everything that a peer, a file or a caller could make
+ * grow has its number here, and every default that a caller may change.
+ */
+#ifndef KTC_LIMITS_H
+#define KTC_LIMITS_H
+
+/* TLS records (RFC 8446 section 5) */
+#define LIMIT_RECORD_PLAIN	16384u	/* bytes of content in a record */
+#define LIMIT_RECORD_CIPHER	(16384u + 256u)	/* 1.3; 1.2 records of AEAD
+						 * suites are smaller */
+/* A buffer that takes one full record with its kernel headers, exactly: */
+#define LIMIT_RECV_BUFFER	(16384u + 16u + 24u)
+
+/* what a peer may send */
+#define LIMIT_HS_MESSAGE	65536u	/* a post-handshake message, bytes */
+#define LIMIT_CONTROL_BURST	64u	/* control records at once ... */
+#define LIMIT_CONTROL_PER_S	16u	/* ... and per second after that */
+#define LIMIT_EMPTY_RECORDS	32u	/* empty data records in a row */
+#define LIMIT_TICKETS_PER_CONN	16u	/* tickets kept of one connection */
+#define LIMIT_HANDSHAKE_BYTES	(256u * 1024u) /* from the server, until done */
+
+/* names and addresses */
+#define LIMIT_NAME		253u	/* a DNS name, characters */
+#define LIMIT_SCOPE		512u
+#define LIMIT_ALPN_WIRE		255u	/* the ALPN list in wire form */
+#define LIMIT_ADDRESSES		16u	/* addresses of a name that are tried */
+#define LIMIT_LOOKUPS		16u	/* name look-ups at once, per loop */
+#define LIMIT_FILE		(16u << 20) /* CA, CRL, key files, bytes; all
+					     * files of ca_dir together */
+#define LIMIT_CA_DIR_FILES	16384u
+#define LIMIT_LIST		4096u	/* a list of suites or groups */
+
+/* connecting (RFC 8305 section 5) */
+#define LIMIT_ATTEMPT_DELAY_MS	250u	/* before the next address is tried */
+
+/* tickets */
+#define LIMIT_TICKET_LIFE_S	(7u * 24u * 3600u) /* RFC 8446 4.6.1 */
+#define LIMIT_TICKET_MARGIN_S	2u	/* not offered so short before expiry */
+#define LIMIT_TICKET_WAIT_MS	3000u	/* how long an offloaded connection
+					 * keeps its SSL for tickets */
+
+/* closing: how often the kernel's send queue is looked at */
+#define LIMIT_DRAIN_POLL_MS	2u
+/* Fewer bytes than any TCP send buffer holds (tcp_wmem's initial 16 KB) */
+#define LIMIT_NEVER_WAITS	8192u
+
+/* sending */
+#define LIMIT_USER_BATCH	(128u * 1024u)	/* plaintext sealed at once */
+#define LIMIT_FILE_CHUNK	(64u * 1024u)	/* a file's piece in a pipe */
+
+/* loops */
+#define LIMIT_LOOP_CONNS	(1u << 20)
+#define LIMIT_LOOP_BUFFERS	32768u
+#define LIMIT_LOOP_ENTRIES	32768u
+
+/* defaults of struct ktc_client_opts and struct ktc_loop_opts */
+#define DEFAULT_AUTO_BYTES	262144u
+#define DEFAULT_CONNECT_MS	10000u
+#define DEFAULT_HANDSHAKE_MS	10000u
+#define DEFAULT_CLOSE_MS	5000u
+#define DEFAULT_SEND_QUEUE	1048576u
+#define DEFAULT_SESSIONS	10000u
+#define DEFAULT_TICKETS		4u
+#define DEFAULT_LOOP_ENTRIES	256u
+#define DEFAULT_LOOP_BUFFERS	256u
+#define DEFAULT_LOOP_CONNS	65536u
+#define LIMIT_TICKETS_PER_IDENTITY 64u
+#define LIMIT_SESSIONS		(1u << 24)
+
+#endif /* KTC_LIMITS_H */
