@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What threads share: configuration, TLS context, inventory, counters. */
+#ifndef KTC_CLIENT_H
+#define KTC_CLIENT_H
+
+#include "config.h"
+#include "suite.h"
+
+#include <stdatomic.h>
+
+struct inventory;
+struct ossl_ctx;
+
+/* Statistics: relaxed, for each stands alone and only the sum is of interest. */
+enum client_counter {
+	COUNT_FULL,
+	COUNT_RESUMED,
+	COUNT_FAILED,
+	COUNT_OFFLOADED,
+	COUNT_OFFLOAD_REFUSED,
+	COUNT_NR
+};
+
+struct ktc_client {
+	atomic_uint refs;
+	struct config config;
+	struct ossl_ctx *ossl;
+	struct inventory *inventory;
+	/* tests lower it to see the AEAD limit at work; 0: the suite's own */
+	uint64_t records_max;
+	_Atomic uint64_t count[COUNT_NR];
+};
+
+int client_new(const struct ktc_client_opts *opts, char *why, size_t why_len,
+	       struct ktc_client **out);
+struct ktc_client *client_get(struct ktc_client *client);
+void client_put(struct ktc_client *client);	/* takes NULL */
+void client_stats(const struct ktc_client *client,
+		  struct ktc_client_stats *out);
+
+static inline void client_count(struct ktc_client *client,
+				enum client_counter what)
+{
+	atomic_fetch_add_explicit(&client->count[what], 1,
+				  memory_order_relaxed);
+}
+
+#endif /* KTC_CLIENT_H */

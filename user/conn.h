@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection, as the files that carry it through its life see it. conn.c
+ * owns the state machine; dial.c makes the TCP connection, move.c brings it to
+ * the kernel plane, the planes move its records.
+ *
+ * An idle offloaded connection is this struct and nothing else of ours: what
+ * only the way there needs is in struct setup and goes with it.
+ */
+#ifndef KTC_CONN_H
+#define KTC_CONN_H
+
+#include "client.h"
+#include "event.h"
+#include "handover.h"
+#include "loop.h"
+#include "ossl.h"
+#include "origin.h"
+#include "plane.h"
+#include "record.h"
+#include "resolve.h"
+#include "util.h"
+
+struct ticket;
+
+enum conn_state {
+	CONN_NEW,
+	CONN_RESOLVING,
+	CONN_CONNECTING,
+	CONN_HANDSHAKING,
+	CONN_HANDING_OVER,
+	CONN_OPEN,
+	CONN_CLOSING,		/* sending the rest, close_notify, the drain */
+	CONN_ENDING,		/* all is cancelled; completions are awaited */
+	CONN_CLOSED,		/* the last event is queued */
+	CONN_NR_STATES
+};
+
+/* One send of the caller's, in order. From loop->send_pool. */
+struct send_op {
+	struct event_node ev;	/* KTC_EV_SENT */
+	struct send_op *next;
+	struct ktc_conn *conn;
+	const uint8_t *buf;	/* the caller's; NULL: from a file */
+	uint64_t len;
+	uint64_t sealed;	/* user plane: bytes that went into records */
+	uint64_t sent;		/* bytes the kernel has taken */
+	uint64_t file_off;
+	uint64_t tag;
+	int fd;
+	int err;
+};
+
+/* A control record on its way, kernel plane. From loop->control_pool. */
+struct control {
+	struct msghdr msg;
+	struct iovec iov;
+	union {
+		char buf[CMSG_SPACE(1)];
+		struct cmsghdr align;
+	} cmsg;
+	uint8_t data[8];
+};
+
+/* A file on its way. Both planes. */
+struct file_pump {
+	int pipe[2];		/* kernel plane: -1 if not made */
+	uint32_t in_pipe;
+	uint8_t *buf;		/* user plane: LIMIT_FILE_CHUNK bytes */
+};
+
+struct attempt {
+	int fd;
+	bool active;
+};
+
+/* What a connection needs until its SSL goes. From loop->setup_pool. */
+struct setup {
+	struct origin origin;
+	struct ossl *ossl;
+	struct ticket *offered;		/* reserved: put back or spent */
+	enum ktc_reason why_no_ticket;
+	struct resolve_list *addrs;	/* until connected */
+	struct attempt attempts[LIMIT_ADDRESSES];
+	uint8_t next_attempt;
+	uint8_t active_attempts;
+	uint64_t attempt_at_us;		/* when the next may begin */
+	int connect_err;		/* of the last attempt that failed */
+	struct event_queue held;	/* DATA that came before OPEN */
+	const uint8_t *out;		/* user plane: bytes in flight */
+	size_t out_len;
+	size_t out_sent;
+	uint64_t tickets_until_us;	/* kernel plane: SSL goes then */
+	struct handover handover;	/* while the chain runs */
+};
+
+/* How far the way to the kernel plane has come. */
+enum move_phase {
+	MOVE_NONE,
+	MOVE_QUIET,		/* sends end, receiving stops at a boundary */
+	MOVE_KEYS,		/* the kernel is at it */
+};
+
+/* Events of which several may become one node. */
+#define NOTE_TICKET BIT(0)
+#define NOTE_REKEYED_RX BIT(1)
+#define NOTE_REKEYED_TX BIT(2)
+
+struct ktc_conn {
+	struct event_node ev_open;
+	struct event_node ev_eof;
+	struct event_node ev_last;	/* CLOSED or DETACHED */
+	struct event_node ev_notes;	/* TICKET, REKEYED: one at a time */
+	struct ktc_loop *loop;
+	struct ktc_client *client;
+	void *user;
+	struct setup *setup;		/* NULL: SSL is gone */
+	const struct plane_ops *plane;
+	const struct suite *suite;
+	struct send_op *send_head;
+	struct send_op **send_tail;
+	struct control *control;
+	struct file_pump *file;
+	struct record_hs hs;
+	struct ktc_conn *next_again;
+	struct ktc_conn *next_starved;
+	struct timer timer;
+	uint64_t deadline_us;		/* of the state */
+	uint64_t active_us;		/* last byte either way */
+	uint64_t begun_us;
+	uint64_t drain_at_us;		/* CLOSING: look at the queue again */
+	uint64_t token;			/* of its name look-up */
+	uint64_t queued;		/* bytes in the send queue */
+	uint64_t records[2];		/* user plane; kernel's are its own */
+	uint64_t bytes[2];
+	uint64_t key_records;		/* sent under this key, upper bound */
+	uint64_t kernel_base[2];	/* the kernel's number at handover */
+	uint8_t secret[2][SUITE_SECRET_MAX]; /* TLS 1.3, for KeyUpdate */
+	struct record_rate rate;
+	char *alpn;
+	const char *cipher;		/* OpenSSL's, static */
+	const char *error_text;		/* static */
+	long verify_result;
+	int err;			/* the first one; sticks */
+	int os_errno;
+	int offload_errno;
+	int fd;
+	uint32_t slot;
+	uint32_t inflight;
+	uint32_t connect_us;
+	uint32_t handshake_us;
+	uint32_t rekeys[2];
+	uint16_t version;
+	uint16_t tickets;
+	uint16_t empty_records;
+	int16_t alert;
+	uint8_t state;
+	uint8_t error_state;
+	uint8_t policy;
+	uint8_t move;
+	uint8_t move_left;		/* completions of the chain due */
+	uint8_t move_why;		/* of its first failure */
+	uint8_t kernel[2];		/* direction is on the kernel plane */
+	uint8_t why[2];			/* enum ktc_reason: not kernel */
+	uint8_t why_not_resumed;
+	uint8_t key_update;		/* to send: 1, or 2 asking for one */
+	uint8_t notes;			/* NOTE_*, told by ev_notes */
+	uint8_t drain_zeros;
+	bool alert_sent;
+	bool resumed;
+	bool verified;
+	bool unix_socket;
+	bool ulp_set;
+	bool ulp_pending;
+	bool recv_armed;
+	bool recv_cancel;		/* asked to stop */
+	bool recv_exact;		/* for the rest of a record */
+	bool move_fatal;
+	bool recv_paused;
+	bool on_again;
+	bool on_starved;
+	bool eof;			/* close_notify came */
+	bool fin;			/* the stream ended */
+	bool send_busy;
+	bool key_update_sent;		/* TX keys are to be changed */
+	bool closing_asked;
+	bool close_notify_sent;
+	bool shut;			/* SHUT_WR done */
+	bool detach;			/* asked for */
+	bool detached;
+	bool no_tickets;
+	bool no_resume;
+	bool opened;			/* OPEN is queued or delivered */
+	bool cancelled;			/* ENDING: the cancel is submitted */
+	bool free_setup;		/* when it is safe */
+};
+
+/* --------------------------------------------- conn.c, for those it calls */
+
+int conn_new(struct ktc_loop *loop, struct ktc_client *client,
+	     const struct ktc_conn_opts *opts, struct ktc_conn **out);
+/* Everything a connection holds; its completions have all come. */
+void conn_free(struct ktc_conn *conn);
+
+const char *conn_state_name(unsigned int state);
+bool conn_state_allowed(unsigned int from, unsigned int to);
+void conn_set_state(struct ktc_conn *conn, enum conn_state state);
+
+/* Arms what should be armed. Harmless at any time. */
+void conn_pump(struct ktc_conn *conn);
+void conn_completion(struct ktc_conn *conn, const struct ring_tag *tag,
+		     int res, uint32_t flags);
+void conn_timer(struct ktc_conn *conn);
+void conn_resolved(struct ktc_conn *conn, int err,
+		   const struct resolve_list *addrs);
+
+/* The first error sticks; the connection ends. os_errno positive or 0. */
+void conn_fail(struct ktc_conn *conn, int err, int os_errno);
+/* The same, with what OpenSSL says of it. */
+void conn_fail_ossl(struct ktc_conn *conn, int err);
+
+/* dial.c: the TCP connection is there, or no address is left */
+void conn_connected(struct ktc_conn *conn, int fd);
+/* plane_user.c: the handshake is done */
+void conn_handshaken(struct ktc_conn *conn);
+/* move.c: on the kernel plane, or staying where it was */
+void conn_moved(struct ktc_conn *conn);
+
+/* planes: bytes for the caller, in buffer bid, which the event holds */
+void conn_data(struct ktc_conn *conn, uint32_t bid, const uint8_t *data,
+	       size_t len);
+/* planes: the peer's close_notify; the end of the stream */
+void conn_close_notify(struct ktc_conn *conn);
+void conn_fin(struct ktc_conn *conn);
+/* planes: n bytes of the head of the queue were taken */
+void conn_sent(struct ktc_conn *conn, uint64_t n);
+void conn_head_failed(struct ktc_conn *conn, int err);
+void conn_note(struct ktc_conn *conn, enum ktc_event_type type, int dir);
+/* planes: may the plane begin to send now? */
+bool conn_may_send(const struct ktc_conn *conn);
+/* what ossl calls up */
+extern const struct ossl_hooks conn_ossl_hooks;
+
+/* The SSL has no more to give. */
+void conn_drop_setup(struct ktc_conn *conn);
+
+/* Operations of a connection: counted, so that it outlives the last one.
+ * After ring_room(); ring_tag() it when it is filled in. */
+struct io_uring_sqe *conn_sqe(struct ktc_conn *conn);
+void conn_cancel_recv(struct ktc_conn *conn);
+
+/* ----------------------------------------------------------------- dial.c */
+
+bool dial_pump(struct ktc_conn *conn);
+void dial_done(struct ktc_conn *conn, unsigned int attempt, int res);
+void dial_cancel(struct ktc_conn *conn);
+uint64_t dial_next_us(const struct ktc_conn *conn);
+
+/* ----------------------------------------------------------------- move.c */
+
+/* Begin the move; nothing happens if it is not possible (why says so). */
+void move_start(struct ktc_conn *conn);
+bool move_pump(struct ktc_conn *conn);
+void move_done(struct ktc_conn *conn, unsigned int step, int res);
+void move_abandon(struct ktc_conn *conn, enum ktc_reason why);
+/* always: the ULP as soon as the socket is ESTABLISHED */
+void move_early_ulp(struct ktc_conn *conn);
+
+/* ----------------------------------------------------------------- send.c */
+
+int send_queue(struct ktc_conn *conn, const struct send_op *model);
+void send_drop_all(struct ktc_conn *conn, int err);
+
+#endif /* KTC_CONN_H */
