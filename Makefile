@@ -1,0 +1,371 @@
+# SPDX-License-Identifier: MIT
+#
+# Builds the library, its tools, its tests and the kernel module, all under
+# build/. "make help" lists the targets. GNU make and nothing before it: no
+# generated makefiles, no configure step.
+
+VERSION := 0.1.0
+SOVERSION := 0
+
+# Where objects go; a variant with other flags gets a directory of its own.
+O ?= build
+
+# What a user may set: CC CFLAGS CPPFLAGS LDFLAGS PREFIX LIBDIR DESTDIR KDIR.
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+DESTDIR ?=
+KERNEL ?= 6.1
+KERNELS := 6.1 7.3
+
+# SAN=address|undefined|thread is set by the check-*san targets.
+SAN ?=
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SAY := @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo)
+
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Werror
+# clang: a cmsghdr in a union with its bytes, as cmsg(3) has it
+WARN += $(if $(findstring clang,$(CC)),-Wno-gnu-variable-sized-type-not-at-end)
+ifeq ($(SAN),)
+HARDEN := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+HARDEN_LD := -Wl,-z,relro -Wl,-z,now
+TIMEOUT_S := 60
+else
+# FORTIFY's checked calls hide the plain ones from the sanitizers.
+HARDEN := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+HARDEN_LD := -fsanitize=$(SAN)
+TIMEOUT_S := 180
+endif
+
+BASE_CFLAGS := -std=gnu11 $(WARN) -fvisibility=hidden -fPIC -pthread $(HARDEN)
+BASE_CPPFLAGS := -D_GNU_SOURCE -Iinclude -I$(O)/include -MMD -MP
+ALL_CFLAGS = $(BASE_CPPFLAGS) $(CPPFLAGS) $(BASE_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = $(HARDEN_LD) -pthread $(LDFLAGS)
+LIBS := -luring -lssl -lcrypto -lpthread
+
+# The harness is the kernel's, fetched once and shared by all variants.
+HARNESS := build/kselftest
+HARNESS_H := $(HARNESS)/kselftest_harness.h
+INC_TEST := -iquote user -iquote selftests/lib -isystem $(HARNESS)
+INC_TOOL := -iquote tools/common
+
+obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
+not_test = $(filter-out %_test.c,$(1))
+
+# --- what there is: a new file needs no new line here ---------------------
+
+LIB_SRC := $(wildcard user/*.c)
+TEST_LIB_SRC := $(filter-out %/mkcerts.c,\
+	$(call not_test,$(wildcard selftests/lib/*.c)))
+COMMON_SRC := $(call not_test,$(wildcard tools/common/*.c))
+TOOL_DIRS := $(patsubst tools/%/,%,\
+	$(sort $(dir $(wildcard tools/bench/*.c tools/proxy/*.c \
+	tools/doctor/*.c))))
+EXAMPLES := $(patsubst tools/example/%.c,$(O)/%,$(wildcard tools/example/*.c))
+TOOLS := $(addprefix $(O)/ktc-,$(TOOL_DIRS)) $(EXAMPLES)
+
+test_progs = $(patsubst selftests/%.c,$(O)/%,\
+	$(wildcard selftests/$(1)/*_test.c))
+UNIT_TESTS := $(call test_progs,unit)
+FAULT_TESTS := $(call test_progs,fault)
+KERNEL_TESTS := $(call test_progs,kernel)
+TORTURE_TESTS := $(call test_progs,torture)
+LIB_TESTS := $(call test_progs,lib)
+TOOL_TESTS := $(patsubst tools/%.c,$(O)/%,$(wildcard tools/*/*_test.c))
+SELF_TESTS := $(UNIT_TESTS) $(FAULT_TESTS) $(KERNEL_TESTS) $(TORTURE_TESTS) \
+	$(LIB_TESTS)
+E2E_TESTS := $(wildcard selftests/e2e/*_test.sh)
+MKCERTS := $(patsubst selftests/lib/%.c,$(O)/%,\
+	$(wildcard selftests/lib/mkcerts.c))
+
+VERSION_H := $(O)/include/ktlsclient_version.h
+SO := $(O)/libktlsclient.so.$(SOVERSION)
+LIB_A := $(O)/libktlsclient.a
+# The same objects with their internal names, which the tests call.
+LIB_INT_A := $(O)/libktlsclient-internal.a
+TEST_LIB_A := $(O)/libselftest.a
+COMMON_A := $(O)/libcommon.a
+PC := $(O)/libktlsclient.pc
+
+.PHONY: all lib tools tests help
+all: lib tools tests
+lib: $(SO) $(O)/libktlsclient.so $(LIB_A) $(PC)
+tools: $(TOOLS)
+tests: $(SELF_TESTS) $(TOOL_TESTS) $(MKCERTS)
+
+# --- objects ---------------------------------------------------------------
+
+# Objects depend on the flags they were made with, so that CC=clang after gcc
+# rebuilds them. The file is touched only when its content changes.
+FLAGS := $(O)/.flags
+.PHONY: force
+$(FLAGS): force
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+$(VERSION_H): include/ktlsclient_version.h.in Makefile
+	@mkdir -p $(@D)
+	@v='$(VERSION)'; IFS=.; set -- $$v; \
+	sed "s/@MAJOR@/$$1/g;s/@MINOR@/$$2/g;s/@PATCH@/$$3/g" $< >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@touch $@
+
+$(O)/obj/selftests/%.o: INC := $(INC_TEST)
+$(O)/obj/tools/%.o: INC := $(INC_TOOL) -isystem $(HARNESS)
+
+$(O)/obj/%.o: %.c $(VERSION_H) $(FLAGS)
+	@mkdir -p $(@D)
+	$(SAY) '  CC      $<'
+	@$(CC) $(ALL_CFLAGS) $(INC) -c $< -o $@
+
+$(call obj,$(wildcard selftests/*/*.c)) \
+$(call obj,$(wildcard tools/*/*_test.c)): | $(HARNESS_H)
+
+$(HARNESS_H):
+	selftests/vm/kernels harness
+
+# --- libraries -------------------------------------------------------------
+
+define archive
+	@mkdir -p $(@D)
+	$(SAY) '  AR      $@'
+	@rm -f $@
+	@ar rcsD $@ $(filter %.o,$^)
+endef
+
+$(LIB_INT_A): $(call obj,$(LIB_SRC))
+	$(archive)
+$(TEST_LIB_A): $(call obj,$(TEST_LIB_SRC))
+	$(archive)
+$(COMMON_A): $(call obj,$(COMMON_SRC))
+	$(archive)
+
+# One object whose hidden names have become local: a program linked statically
+# meets ktc_* and nothing else.
+$(O)/obj/libktlsclient.o: $(call obj,$(LIB_SRC))
+	@$(LD) -r -o $@ $^
+	@objcopy --localize-hidden $@
+$(LIB_A): $(O)/obj/libktlsclient.o
+	$(archive)
+
+$(SO): $(call obj,$(LIB_SRC)) user/libktlsclient.map
+	$(SAY) '  LD      $@'
+	@$(CC) -shared -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) \
+		-Wl,-soname,$(@F) -Wl,--version-script=user/libktlsclient.map \
+		$(if $(SAN),,-Wl,-z,defs) $(LIBS)
+$(O)/libktlsclient.so: $(SO)
+	@ln -sf $(<F) $@
+
+PC_SED := s,@PREFIX@,$(PREFIX),;s,@LIBDIR@,$(LIBDIR),;
+PC_SED += s,@INCLUDEDIR@,$(INCLUDEDIR),;s,@VERSION@,$(VERSION),
+$(PC): user/libktlsclient.pc.in force
+	@sed '$(PC_SED)' $< >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# --- programs --------------------------------------------------------------
+
+define link
+	@mkdir -p $(@D)
+	$(SAY) '  LD      $@'
+	@$(CC) -o $@ $(filter %.o %.a,$^) $(ALL_LDFLAGS) -pie $(LIBS) -lm
+endef
+
+# Leaks are looked for in each test's process: see the file.
+ifeq ($(SAN),address)
+LEAKCHECK := $(O)/obj/tools/dev/leakcheck.o
+$(SELF_TESTS): private LDFLAGS += -Wl,--wrap=_exit
+endif
+
+$(SELF_TESTS): $(O)/%: $(O)/obj/selftests/%.o $(TEST_LIB_A) $(LIB_INT_A) \
+		$(LEAKCHECK)
+	$(link)
+$(MKCERTS): $(O)/obj/selftests/lib/mkcerts.o $(TEST_LIB_A)
+	$(link)
+
+# A tool is all of its folder; a test of it is that without main.c.
+tool_obj = $(call obj,$(call not_test,$(wildcard tools/$(1)/*.c)))
+define tool
+$(O)/ktc-$(1): $(call tool_obj,$(1)) $(COMMON_A) $(LIB_A)
+	$$(link)
+$(filter $(O)/$(1)/%,$(TOOL_TESTS)): $(O)/%: $(O)/obj/tools/%.o \
+		$(filter-out %/main.o,$(call tool_obj,$(1))) \
+		$(COMMON_A) $(LIB_A)
+	$$(link)
+endef
+$(foreach d,$(TOOL_DIRS),$(eval $(call tool,$(d))))
+
+$(filter $(O)/common/%,$(TOOL_TESTS)): $(O)/%: $(O)/obj/tools/%.o $(COMMON_A)
+	$(link)
+$(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
+	$(link)
+
+# --- tests -----------------------------------------------------------------
+
+# Each prints KTAP and ends in one line "N passed, N failed, N skipped".
+# Building comes in a make of its own, so that set-up is over before it.
+.PHONY: setup check check-native check-vm check-asan check-ubsan \
+	check-tsan check-san-run torture demo style layers
+
+RUN_TESTS := tools/dev/run-tests
+SUM := tools/dev/ktap-sum
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+SECONDS ?= 60
+
+NATIVE_TESTS = $(UNIT_TESTS) $(FAULT_TESTS) $(LIB_TESTS) $(TOOL_TESTS) \
+	$(E2E_TESTS)
+
+setup:
+	@tools/dev/setup all
+
+check:
+	@tools/dev/setup check
+	@$(MAKE) $(JOBS) all
+	@{ $(RUN_TESTS) -t $(TIMEOUT_S) $(NATIVE_TESTS); \
+	$(foreach k,$(KERNELS),tools/dev/vm-tests -k $(k) \
+	$(KERNEL_TESTS) $(E2E_TESTS);) } | $(SUM)
+
+check-native:
+	@$(MAKE) $(JOBS) all
+	@$(RUN_TESTS) -t $(TIMEOUT_S) $(NATIVE_TESTS) | $(SUM)
+
+check-vm:
+	@tools/dev/setup check
+	@$(MAKE) $(JOBS) all
+	@tools/dev/vm-tests -k $(KERNEL) $(KERNEL_TESTS) $(E2E_TESTS) | $(SUM)
+
+check-asan check-ubsan check-tsan: check-%:
+	@$(MAKE) O=build/$* SAN=$(san-$*) SECONDS=5 check-san-run
+
+san-asan := address
+san-ubsan := undefined
+san-tsan := thread
+SAN_TESTS = $(UNIT_TESTS) $(FAULT_TESTS) $(LIB_TESTS) $(TOOL_TESTS)
+
+check-san-run:
+	@$(MAKE) $(JOBS) tests
+	@{ $(RUN_TESTS) -t $(TIMEOUT_S) $(SAN_TESTS); \
+	$(if $(and $(filter thread,$(SAN)),$(TORTURE_TESTS)),$(torture-run);) \
+	} | $(SUM)
+
+torture-run = $(RUN_TESTS) -t $$(($(SECONDS) * 3 + 60)) \
+	$(foreach t,$(TORTURE_TESTS),'$(t) $(SECONDS)')
+torture:
+	@$(MAKE) $(JOBS) tests
+	@$(torture-run) | $(SUM)
+
+demo:
+	@tools/dev/setup demo
+	@$(MAKE) $(JOBS) all
+	@selftests/e2e/demo.sh
+
+style:
+	@tools/dev/setup style
+	@$(MAKE) -s $(VERSION_H) $(HARNESS_H)
+	@tools/dev/style | $(SUM)
+
+layers:
+	@tools/dev/layers
+
+# --- kernel module ---------------------------------------------------------
+
+# Built from copies, so that kbuild's output stays out of the source tree and
+# every kernel has a directory of its own; dkms takes the copy as it is.
+.PHONY: kmod uml
+KDIR ?= $(firstword $(wildcard /lib/modules/$(shell uname -r)/build \
+	/lib/modules/*/build /usr/src/linux-headers-*-cloud-amd64))
+KREL = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h)
+KMOD_OUT ?= build/kmod/$(KREL)
+KMOD_SRC := Kbuild $(wildcard kmod/Kbuild kmod/*.c kmod/*.h) \
+	$(wildcard include/uapi/linux/*.h)
+
+kmod: $(VERSION_H)
+	@test -n '$(KDIR)' || { \
+	echo 'no kernel headers: make setup, or KDIR=...' >&2; exit 1; }
+	@tools/dev/kmod-tree '$(VERSION)' $(VERSION_H) '$(KMOD_OUT)' \
+		$(KMOD_SRC) kmod/dkms.conf
+	@$(MAKE) -C $(KDIR) M=$(abspath $(KMOD_OUT)) $(KMOD_FLAGS) modules
+	$(SAY) '  KMOD    $(KMOD_OUT)/kmod/ktlsclient.ko'
+
+uml:
+	@tools/dev/setup all
+	selftests/vm/uml-build
+
+# --- installation ----------------------------------------------------------
+
+.PHONY: install uninstall clean
+MAN3 := $(wildcard user/man/*.3)
+MAN7 := $(wildcard user/man/*.7)
+MAN1 := $(wildcard tools/man/*.1)
+SO_FULL := libktlsclient.so.$(VERSION)
+INSTALL_TOOLS := $(filter %/ktc-bench %/ktc-proxy %/ktc-doctor,$(TOOLS))
+
+install: lib tools
+	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
+		$(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
+		$(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
+	install -m 644 include/ktlsclient.h $(VERSION_H) \
+		$(DESTDIR)$(INCLUDEDIR)
+	install -m 755 $(SO) $(DESTDIR)$(LIBDIR)/$(SO_FULL)
+	ln -sf $(SO_FULL) $(DESTDIR)$(LIBDIR)/$(notdir $(SO))
+	ln -sf $(notdir $(SO)) $(DESTDIR)$(LIBDIR)/libktlsclient.so
+	install -m 644 $(LIB_A) $(DESTDIR)$(LIBDIR)
+	install -m 644 $(PC) $(DESTDIR)$(LIBDIR)/pkgconfig
+	$(if $(INSTALL_TOOLS),install -m 755 $(INSTALL_TOOLS) \
+		$(DESTDIR)$(BINDIR))
+	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
+	$(if $(MAN3),install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3)
+	$(if $(MAN7),install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7)
+
+uninstall:
+	rm -f $(DESTDIR)$(INCLUDEDIR)/ktlsclient.h \
+		$(DESTDIR)$(INCLUDEDIR)/ktlsclient_version.h \
+		$(addprefix $(DESTDIR)$(LIBDIR)/,$(SO_FULL) $(notdir $(SO)) \
+		libktlsclient.so libktlsclient.a pkgconfig/libktlsclient.pc) \
+		$(addprefix $(DESTDIR)$(BINDIR)/,$(notdir $(INSTALL_TOOLS))) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1))) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3))) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(MAN7)))
+
+# Leaves what was fetched (kernels, harness): that is not ours to rebuild.
+clean:
+	rm -rf $(O)/obj $(O)/include $(FLAGS) \
+		$(O)/unit $(O)/fault $(O)/kernel $(O)/torture $(O)/lib \
+		$(O)/common $(O)/bench $(O)/mkcerts $(O)/asan $(O)/ubsan $(O)/tsan \
+		$(O)/gcc $(O)/clang $(O)/style $(O)/kmod $(O)/ktc-* \
+		$(O)/*.a $(O)/*.so* $(O)/*.pc
+
+#: all                the library, the tools and the test programs (default)
+#: lib tools tests    each of these alone
+#: install uninstall  PREFIX=/usr/local DESTDIR= LIBDIR= MANDIR=
+#: kmod               the kernel module; KDIR=<headers of the kernel>
+#: demo               a TLS server in a VM, and what the library does with it
+#: check              all tests, here and in VMs (kernels 6.1 and 7.3)
+#: check-native       only those that need no VM
+#: check-vm           only those in a VM; KERNEL=6.1, 6.12 or 7.3
+#: check-asan         unit and fault tests under AddressSanitizer
+#: check-ubsan        the same under UndefinedBehaviorSanitizer
+#: check-tsan         the same and torture under ThreadSanitizer
+#: torture            many threads at once; SECONDS=60 for each program
+#: style              layers, lone headers, checkpatch, linters, manual pages
+#: layers             only who may include whom
+#: setup              installs the packages all of the above need (root)
+#: uml                builds a User Mode Linux kernel for quick runs
+#: clean              removes what was built, keeps what was fetched
+#:
+#: Variables: CC=gcc|clang O=build CFLAGS CPPFLAGS LDFLAGS
+help:
+	@sed -n 's/^#: \?//p' Makefile
+
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
