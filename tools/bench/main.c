@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MIT
+/*
+ * ktc-bench: do offload and resumption pay on this machine? This file holds
+ * the command and option tables, checks that options make sense together,
+ * and runs one command. Exit status: 0, 1 when a connection failed, 2 for a
+ * command line that makes no sense or a run that could not begin.
+ */
+#include <ktlsclient.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/opt.h"
+#include "connect.h"
+#include "report.h"
+#include "stream.h"
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+
+#define DEFAULT_DURATION_MS 10000
+
+#define FIELD(f) offsetof(struct options, f)
+
+static const struct opt_choice on_off[] = {
+	{ "on", 1 },
+	{ "off", 0 },
+	{ NULL, 0 },
+};
+
+static const struct opt_choice planes[] = {
+	{ "auto", KTC_POLICY_AUTO },
+	{ "always", KTC_POLICY_ALWAYS },
+	{ "never", KTC_POLICY_NEVER },
+	{ NULL, 0 },
+};
+
+static const struct opt_choice versions[] = {
+	{ "1.2", BENCH_TLS_1_2 },
+	{ "1.3", BENCH_TLS_1_3 },
+	{ "any", BENCH_TLS_ANY },
+	{ NULL, 0 },
+};
+
+static const struct opt_choice dirs[] = {
+	{ "down", BENCH_DOWN },
+	{ "up", BENCH_UP },
+	{ NULL, 0 },
+};
+
+/* options that both commands have, word for word */
+#define OPT_CONNECTIONS                                                      \
+	{ .name = "connections", .letter = 'c', .type = OPT_UINT,            \
+	  .field = FIELD(connections), .arg = "N", .def = "1", .min = 1,     \
+	  .max = BENCH_CONNECTIONS_MAX, .help = "connections at once" }
+#define OPT_THREADS                                                          \
+	{ .name = "threads", .letter = 't', .type = OPT_UINT,                \
+	  .field = FIELD(threads), .arg = "N", .def = "1", .min = 1,         \
+	  .max = BENCH_THREADS_MAX,                                          \
+	  .help = "threads, each with a loop of its own" }
+#define OPT_TIMEOUT                                                          \
+	{ .name = "timeout", .type = OPT_MS, .field = FIELD(timeout_ms),     \
+	  .arg = "TIME", .def = "10s", .min = 1, .max = 86400000,            \
+	  .help = "longest time for TCP, for the handshake, and without a "  \
+		  "byte after that" }
+
+static const struct opt connect_load[] = {
+	OPT_CONNECTIONS,
+	OPT_THREADS,
+	{ .name = "duration", .letter = 'd', .type = OPT_MS,
+	  .field = FIELD(duration_ms), .arg = "TIME", .min = 1,
+	  .help = "how long to measure (default 10 s, or no limit with "
+		  "--count)" },
+	{ .name = "count", .letter = 'n', .type = OPT_UINT,
+	  .field = FIELD(count), .arg = "N", .min = 1,
+	  .max = INT64_MAX, .help = "how many connections to measure" },
+	{ .name = "warmup", .type = OPT_UINT, .field = FIELD(warmup),
+	  .arg = "N", .max = INT64_MAX,
+	  .help = "connections before the measurement (default: as many as "
+		  "--connections)" },
+	OPT_TIMEOUT,
+	{ .name = "max-errors", .type = OPT_UINT, .field = FIELD(errors_max),
+	  .arg = "N", .def = "1000",
+	  .help = "stop after so many failed connections; 0: never" },
+	{ .name = NULL },
+};
+
+static const struct opt stream_load[] = {
+	OPT_CONNECTIONS,
+	OPT_THREADS,
+	{ .name = "dir", .type = OPT_CHOICE, .field = FIELD(dir),
+	  .arg = "DIR", .def = "down", .choices = dirs,
+	  .help = "which way the bytes go" },
+	{ .name = "duration", .letter = 'd', .type = OPT_MS,
+	  .field = FIELD(duration_ms), .arg = "TIME", .min = 1,
+	  .help = "how long to measure (default 10 s, or no limit with "
+		  "--bytes)" },
+	{ .name = "bytes", .letter = 'b', .type = OPT_BYTES,
+	  .field = FIELD(bytes), .arg = "BYTES", .min = 1,
+	  .help = "bytes in all, shared equally by the connections" },
+	{ .name = "path", .type = OPT_STRING, .field = FIELD(path),
+	  .arg = "PATH",
+	  .help = "what to GET (default /big) or PUT (default /sink)" },
+	{ .name = "chunk", .type = OPT_BYTES, .field = FIELD(chunk),
+	  .arg = "BYTES", .def = "256k", .min = 1, .max = 1 << 28,
+	  .help = "up: bytes of one send" },
+	{ .name = "put-size", .type = OPT_BYTES, .field = FIELD(put_size),
+	  .arg = "BYTES", .def = "1G", .min = 1,
+	  .help = "up: bytes of one PUT when --bytes does not say" },
+	{ .name = "sendfile", .type = OPT_STRING, .field = FIELD(sendfile),
+	  .arg = "FILE", .help = "up: send this file, over and over" },
+	OPT_TIMEOUT,
+	{ .name = NULL },
+};
+
+static const struct opt exchange[] = {
+	{ .name = "request", .type = OPT_STRING, .field = FIELD(request_text),
+	  .arg = "WHAT", .def = "http",
+	  .help = "BYTES, a number of them; http, a GET; or a text with \\r "
+		  "\\n \\t \\0" },
+	{ .name = "response", .type = OPT_STRING,
+	  .field = FIELD(response_text), .arg = "WHAT", .def = "eof",
+	  .help = "read until: BYTES came, eof, or none: do not wait" },
+	{ .name = "path", .type = OPT_STRING, .field = FIELD(path),
+	  .arg = "PATH", .def = "/", .help = "what to GET" },
+	{ .name = NULL },
+};
+
+static const struct opt tls[] = {
+	{ .name = "resume", .type = OPT_CHOICE, .field = FIELD(resume),
+	  .arg = "WHETHER", .def = "on", .choices = on_off,
+	  .help = "offer sessions" },
+	{ .name = "plane", .type = OPT_CHOICE, .field = FIELD(plane),
+	  .arg = "POLICY", .def = "auto", .choices = planes,
+	  .help = "records by kernel TLS" },
+	{ .name = "auto-bytes", .type = OPT_BYTES, .field = FIELD(auto_bytes),
+	  .arg = "BYTES",
+	  .help = "bytes after which plane auto moves to the kernel (default: "
+		  "the library's)" },
+	{ .name = "tls", .type = OPT_CHOICE, .field = FIELD(tls),
+	  .arg = "VERSION", .def = "any", .choices = versions,
+	  .help = "version of TLS" },
+	{ .name = "ca", .type = OPT_STRING, .field = FIELD(ca),
+	  .arg = "FILE", .help = "trust anchors, PEM (default: the "
+				 "system's)" },
+	{ .name = "ca-dir", .type = OPT_STRING, .field = FIELD(ca_dir),
+	  .arg = "DIR", .help = "directory of hashed trust anchors" },
+	{ .name = "cert", .type = OPT_STRING, .field = FIELD(cert),
+	  .arg = "FILE", .help = "client certificate chain, PEM" },
+	{ .name = "key", .type = OPT_STRING, .field = FIELD(key),
+	  .arg = "FILE", .help = "its private key, PEM" },
+	{ .name = "insecure", .type = OPT_FLAG, .field = FIELD(insecure),
+	  .help = "do not verify the server's certificate" },
+	{ .name = "sni", .type = OPT_STRING, .field = FIELD(sni),
+	  .arg = "NAME",
+	  .help = "name for SNI and verification (default: HOST)" },
+	{ .name = "alpn", .type = OPT_STRING, .field = FIELD(alpn),
+	  .arg = "LIST", .help = "protocols to offer, comma-separated" },
+	{ .name = "tls12-ciphers", .type = OPT_STRING,
+	  .field = FIELD(tls12_ciphers), .arg = "LIST",
+	  .help = "TLS 1.2 suites, OpenSSL names" },
+	{ .name = "tls13-suites", .type = OPT_STRING,
+	  .field = FIELD(tls13_suites), .arg = "LIST",
+	  .help = "TLS 1.3 suites" },
+	{ .name = "groups", .type = OPT_STRING, .field = FIELD(groups),
+	  .arg = "LIST", .help = "key exchange groups" },
+	{ .name = "tickets", .type = OPT_UINT, .field = FIELD(tickets),
+	  .arg = "N", .max = UINT32_MAX,
+	  .help = "tickets kept (default: twice --connections, at most 64)" },
+	{ .name = NULL },
+};
+
+static const struct opt output[] = {
+	{ .name = "json", .type = OPT_FLAG, .field = FIELD(json),
+	  .help = "print one JSON document" },
+	{ .name = "live", .type = OPT_FLAG, .field = FIELD(live),
+	  .help = "a line on standard error each second, also when that is no "
+		  "terminal" },
+	{ .name = "fail-ok", .type = OPT_FLAG, .field = FIELD(fail_ok),
+	  .help = "exit with 0 though connections failed" },
+	{ .name = NULL },
+};
+
+static const struct opt_group connect_groups[] = {
+	{ "Load", connect_load },
+	{ "Exchange", exchange },
+	{ "TLS", tls },
+	{ "Output", output },
+	{ NULL, NULL },
+};
+
+static const struct opt_group stream_groups[] = {
+	{ "Load", stream_load },
+	{ "TLS", tls },
+	{ "Output", output },
+	{ NULL, NULL },
+};
+
+static int usage(const char *why)
+{
+	fprintf(stderr, "ktc-bench: %s\n", why);
+	return EXIT_USAGE;
+}
+
+/* the rules that tie one option to another; NULL when all is well */
+static const char *check(const struct options *o)
+{
+	if (o->threads > o->connections)
+		return "--threads: more than --connections";
+	if (o->insecure && (o->ca || o->ca_dir))
+		return "--insecure: verifies nothing, so no --ca and --ca-dir";
+	if (!o->insecure && !o->sni && !strncmp(o->target, "unix:", 5))
+		return "--sni: needed to verify a server on a unix socket";
+	if (!o->cert != !o->key)
+		return "--cert and --key: one needs the other";
+	if (o->sendfile && o->dir != BENCH_UP)
+		return "--sendfile: only with --dir up";
+	return NULL;
+}
+
+static void defaults(struct options *o)
+{
+	if (!o->duration_ms && !o->count && !o->bytes)
+		o->duration_ms = DEFAULT_DURATION_MS;
+	if (o->warmup == BENCH_WARMUP_AUTO)
+		o->warmup = o->connections;
+	if (!o->path)
+		o->path = o->dir == BENCH_UP ? "/sink" : "/big";
+}
+
+static int run_and_report(struct run *run)
+{
+	char why[512];
+	int64_t failed;
+
+	if (run_all(run, why, sizeof(why)))
+		return usage(why);
+	failed = report(run, stdout);
+	run_fini(run);
+	if (failed < 0)
+		return usage("the report could not be written");
+	return failed && !run->opts->fail_ok ? EXIT_FAILED : 0;
+}
+
+/* 0, or an exit status + 1; o->argv is to be freed either way */
+static int parse(struct options *o, const struct opt_command *cmd, int argc,
+		 char **argv)
+{
+	char why[OPT_WHY_LEN];
+	const char *wrong;
+	int at;
+
+	memset(o, 0, sizeof(*o));
+	o->warmup = BENCH_WARMUP_AUTO;
+	/* as typed, for the report: parsing permutes argv */
+	o->argv = calloc((size_t)argc + 1, sizeof(*o->argv));
+	if (!o->argv)
+		return usage("out of memory") + 1;
+	memcpy(o->argv, argv, (size_t)argc * sizeof(*argv));
+	o->argc = argc;
+	at = opt_parse(cmd->groups, o, argc, argv, why, sizeof(why));
+	if (at == OPT_HELP) {
+		opt_help_command(stdout, "ktc-bench", cmd);
+		return 1;
+	}
+	if (at < 0)
+		return usage(why) + 1;
+	if (argc - at != 1)
+		return usage("one target is needed, HOST:PORT or unix:PATH") +
+		       1;
+	o->target = argv[at];
+	wrong = check(o);
+	if (wrong)
+		return usage(wrong) + 1;
+	defaults(o);
+	return 0;
+}
+
+/* 0, or an exit status + 1 */
+static int prepare(struct options *o, struct target *target)
+{
+	char why[512];
+	int err;
+
+	err = target_resolve(target, o->target, why, sizeof(why));
+	if (!err && o->command == BENCH_STREAM)
+		err = stream_prepare(o, target, why, sizeof(why));
+	else if (!err)
+		err = connect_prepare(o, target, why, sizeof(why));
+	return err ? usage(why) + 1 : 0;
+}
+
+static int bench(enum bench_command command, const struct run_ops *ops,
+		 const struct opt_command *cmd, int argc, char **argv)
+{
+	struct target target;
+	struct options o;
+	struct run run = {
+		.opts = &o,
+		.target = &target,
+		.ops = ops,
+	};
+	int status;
+
+	status = parse(&o, cmd, argc, argv);
+	o.command = command;
+	if (!status)
+		status = prepare(&o, &target);
+	if (status)
+		status--;
+	else
+		status = run_and_report(&run);
+	stream_fini();
+	connect_fini();
+	free(o.argv);
+	return status;
+}
+
+static int cmd_connect(const struct opt_command *cmd, int argc, char **argv)
+{
+	return bench(BENCH_CONNECT, &connect_ops, cmd, argc, argv);
+}
+
+static int cmd_stream(const struct opt_command *cmd, int argc, char **argv)
+{
+	return bench(BENCH_STREAM, &stream_ops, cmd, argc, argv);
+}
+
+static const struct opt_command commands[] = {
+	{ "connect", "HOST:PORT|unix:PATH",
+	  "Open and close connections in a closed loop: connections per "
+	  "second, full and resumed handshakes, latencies, CPU time.",
+	  connect_groups, cmd_connect },
+	{ "stream", "HOST:PORT|unix:PATH",
+	  "Move bodies over open connections: bytes per second, CPU time per "
+	  "byte.",
+	  stream_groups, cmd_stream },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
+
+static const struct opt_tool tool = {
+	.name = "ktc-bench",
+	.help = "Measures TLS connections of libktlsclient: what resumption "
+		"and kernel TLS bring on this machine, against a server of "
+		"yours.",
+	.version = KTC_VERSION_STRING,
+	.commands = commands,
+};
+
+int main(int argc, char **argv)
+{
+	return opt_dispatch(&tool, argc, argv);
+}

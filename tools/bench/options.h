@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the command line of ktc-bench says. Filled by main.c, then read-only.
+ */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BENCH_CONNECTIONS_MAX 65536
+#define BENCH_THREADS_MAX     256
+
+/* options.warmup: as many as connections at once */
+#define BENCH_WARMUP_AUTO UINT64_MAX
+
+enum bench_command { BENCH_CONNECT, BENCH_STREAM };
+enum bench_tls { BENCH_TLS_ANY, BENCH_TLS_1_2, BENCH_TLS_1_3 };
+enum bench_dir { BENCH_DOWN, BENCH_UP };
+
+/* what connect sends */
+enum bench_request { REQUEST_HTTP, REQUEST_BYTES };
+
+/* what connect waits for before it closes */
+enum bench_response { RESPONSE_EOF, RESPONSE_BYTES, RESPONSE_NONE };
+
+struct options {
+	enum bench_command command;
+	const char *target;
+	int argc; /* as typed, for the report */
+	char **argv;
+
+	/* load */
+	uint64_t connections; /* at once */
+	uint64_t threads;
+	uint64_t count; /* connect: in all; 0: until the time is up */
+	uint64_t duration_ms; /* 0: until the count or the bytes are done */
+	uint64_t warmup;
+	uint64_t errors_max; /* 0: no limit */
+	uint64_t timeout_ms;
+
+	/* TLS */
+	int resume; /* bool */
+	int plane; /* enum ktc_policy */
+	int tls; /* enum bench_tls */
+	uint64_t auto_bytes;
+	uint64_t tickets; /* per identity; 0: twice the connections, or 64 */
+	const char *ca;
+	const char *ca_dir;
+	const char *cert;
+	const char *key;
+	const char *sni;
+	const char *alpn;
+	const char *tls12_ciphers;
+	const char *tls13_suites;
+	const char *groups;
+	bool insecure;
+
+	/* exchange */
+	const char *path;
+	const char *request_text;
+	const char *response_text;
+	enum bench_request request;
+	enum bench_response response;
+	uint64_t response_bytes;
+	int dir; /* enum bench_dir */
+	uint64_t bytes; /* stream: in all; 0: until the time is up */
+	uint64_t chunk;
+	uint64_t put_size;
+	const char *sendfile;
+
+	/* output */
+	bool json;
+	bool live;
+	bool fail_ok;
+};
+
+#endif /* BENCH_OPTIONS_H */

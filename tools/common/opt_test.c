@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Unit test of the option tables: values, units, defaults, limits, and the
+ * sentence each mistake gets.
+ */
+#include "opt.h"
+
+#include "ktap.h"
+
+#include <stdlib.h>
+
+#define ARGS_MAX 8
+
+struct fields {
+	bool flag;
+	const char *string;
+	uint64_t number;
+	uint64_t bytes;
+	uint64_t time_ms;
+	int choice;
+};
+
+static const struct opt_choice choices[] = {
+	{ "red", 1 },
+	{ "green", 2 },
+	{ NULL, 0 },
+};
+
+#define FIELD(f) offsetof(struct fields, f)
+
+static const struct opt first[] = {
+	{ .name = "flag", .letter = 'f', .type = OPT_FLAG,
+	  .field = FIELD(flag), .help = "switch it on" },
+	{ .name = "string", .letter = 's', .type = OPT_STRING,
+	  .field = FIELD(string), .arg = "TEXT", .def = "abc",
+	  .help = "a text" },
+	{ .name = "number", .letter = 'n', .type = OPT_UINT,
+	  .field = FIELD(number), .arg = "N", .def = "7", .min = 1,
+	  .max = 100, .help = "a number" },
+	{ .name = NULL },
+};
+
+static const struct opt second[] = {
+	{ .name = "bytes", .type = OPT_BYTES, .field = FIELD(bytes),
+	  .arg = "BYTES", .help = "how much of everything that there is to be "
+	  "had in this place, which is a long line that must wrap" },
+	{ .name = "time", .letter = 't', .type = OPT_MS,
+	  .field = FIELD(time_ms), .arg = "TIME", .min = 10,
+	  .help = "how long" },
+	{ .name = "choice", .type = OPT_CHOICE, .field = FIELD(choice),
+	  .arg = "COLOUR", .def = "green", .choices = choices,
+	  .help = "which one" },
+	{ .name = NULL },
+};
+
+static const struct opt_group groups[] = {
+	{ "First", first },
+	{ "Second", second },
+	{ NULL, NULL },
+};
+
+static struct fields fields;
+static char why[OPT_WHY_LEN];
+static char *args[ARGS_MAX + 2];
+
+/* @line is split at blanks */
+static int parse(const char *line)
+{
+	static char copy[256];
+	char *save = NULL, *word;
+	int argc = 0;
+
+	(void)snprintf(copy, sizeof(copy), "tool %s", line);
+	for (word = strtok_r(copy, " ", &save); word && argc < ARGS_MAX;
+	     word = strtok_r(NULL, " ", &save))
+		args[argc++] = word;
+	args[argc] = NULL;
+	memset(&fields, 0, sizeof(fields));
+	why[0] = '\0';
+	return opt_parse(groups, &fields, argc, args, why, sizeof(why));
+}
+
+static void defaults_are_set(void)
+{
+	CHECK(parse("") == 1);
+	CHECK(!fields.flag);
+	CHECK_STR("abc", fields.string);
+	CHECK(fields.number == 7);
+	CHECK(fields.bytes == 0);
+	CHECK(fields.choice == 2);
+}
+
+static void short_and_long_names_mean_the_same(void)
+{
+	CHECK(parse("-f -n 9 -s x") == 6);
+	CHECK(fields.flag && fields.number == 9);
+	CHECK_STR("x", fields.string);
+	CHECK(parse("--flag --number=10 --string y") == 5);
+	CHECK(fields.flag && fields.number == 10);
+	CHECK_STR("y", fields.string);
+}
+
+static void operands_may_stand_anywhere(void)
+{
+	int at = parse("one -n 3 two -f");
+
+	CHECK(at == 4);
+	CHECK_STR("one", args[at]);
+	CHECK_STR("two", args[at + 1]);
+	CHECK(fields.number == 3 && fields.flag);
+}
+
+static void units_multiply(void)
+{
+	CHECK(parse("--bytes 3k") > 0 && fields.bytes == 3072);
+	CHECK(parse("--bytes 1.5M") > 0 && fields.bytes == 1572864);
+	CHECK(parse("--bytes 16G") > 0 && fields.bytes == 17179869184);
+	CHECK(parse("-t 2") > 0 && fields.time_ms == 2000);
+	CHECK(parse("-t 250ms") > 0 && fields.time_ms == 250);
+	CHECK(parse("-t 0.5s") > 0 && fields.time_ms == 500);
+	CHECK(parse("-t 2m") > 0 && fields.time_ms == 120000);
+}
+
+static void each_mistake_names_option_and_value(void)
+{
+	static const struct {
+		const char *line;
+		const char *why;
+	} cases[] = {
+		{ "--number x", "--number: \"x\" is not a number" },
+		{ "-n 5k", "--number: \"5k\" is not a number" },
+		{ "-n 1.5", "--number: \"1.5\" is not a number" },
+		{ "-n -5", "--number: \"-5\" is not a number" },
+		{ "-n 0", "--number: \"0\" is below 1" },
+		{ "-n 101", "--number: \"101\" is above 100" },
+		{ "--bytes 5x", "--bytes: \"5x\" is not a number of bytes "
+				"(suffixes k, M, G)" },
+		{ "--bytes 99999999999999G",
+		  "--bytes: \"99999999999999G\" is not a number of bytes "
+		  "(suffixes k, M, G)" },
+		{ "-t 5h", "--time: \"5h\" is not a time (suffixes ms, s, m)" },
+		{ "-t 9ms", "--time: \"9ms\" is below 10 ms" },
+		{ "--choice blue",
+		  "--choice: \"blue\" is none of red, green" },
+		{ "--string", "--string: needs a value, TEXT" },
+		{ "-s", "--string: needs a value, TEXT" },
+		{ "--flag=1", "--flag: takes no value" },
+		{ "-x", "-x: no such option" },
+		{ "--nothing", "--nothing: no such option, or not a unique "
+			       "one" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		CHECK(parse(cases[i].line) == -1);
+		CHECK_STR(cases[i].why, why);
+	}
+}
+
+static void help_is_asked_for(void)
+{
+	CHECK(parse("-n 5 --help") == OPT_HELP);
+	CHECK(parse("-h") == OPT_HELP);
+}
+
+static void help_tells_all_options_within_80_columns(void)
+{
+	static const struct opt_command cmd = {
+		.name = "paint",
+		.operands = "WALL",
+		.help = "Paint a wall.",
+		.groups = groups,
+	};
+	size_t len, column = 0, widest = 0, i;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		abort();
+	opt_help_command(out, "tool", &cmd);
+	(void)fclose(out); /* memory */
+	for (i = 0; i < len; i++) {
+		column = text[i] == '\n' ? 0 : column + 1;
+		widest = column > widest ? column : widest;
+	}
+	CHECK(widest < 80);
+	CHECK(strstr(text, "Usage: tool paint [OPTION]... WALL\n"));
+	CHECK(strstr(text, "  -n, --number N              a number "
+			   "(default 7)\n"));
+	CHECK(strstr(text, "which one: red, green (default green)\n"));
+	CHECK(strstr(text, "\nSecond:\n"));
+	free(text);
+}
+
+static const struct ktap_test tests[] = {
+	KTAP_TEST(defaults_are_set),
+	KTAP_TEST(short_and_long_names_mean_the_same),
+	KTAP_TEST(operands_may_stand_anywhere),
+	KTAP_TEST(units_multiply),
+	KTAP_TEST(each_mistake_names_option_and_value),
+	KTAP_TEST(help_is_asked_for),
+	KTAP_TEST(help_tells_all_options_within_80_columns),
+};
+
+int main(void)
+{
+	return ktap_run(tests, sizeof(tests) / sizeof(tests[0]));
+}
