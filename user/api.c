@@ -13,7 +13,7 @@
 #include "conn.h"
 #include "err.h"
 #include "handover.h"
-#include "limits.h"
+#include "limit.h"
 #include "loop.h"
 #include "probe.h"
 #include "util.h"

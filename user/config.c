@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * A client's options: checked once, completed with defaults, copied. What
  * comes out is never changed again and may be read by any thread.
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "digest.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "util.h"
 
@@ -284,8 +284,7 @@ static int complain_file(const struct why *why, const char *option,
 {
 	const char *text = strerrordesc_np(number);
 
-	/* What says that the caller is out of something is no fault of the
-	 * file. */
+	/* A shortage is no fault of the file. */
 	return complain(why,
 			number == ENOMEM || number == EMFILE ||
 			number == ENFILE ? -number : -KTC_E_CONFIG_FILE,
@@ -409,8 +408,7 @@ static int hash_dir_entry(struct digest *digest, int dir_fd, const char *dir,
 	int err;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);	/* to read */
-	/* What vanished or points nowhere is no trust anchor, nor is a
-	 * subdirectory. */
+	/* What vanished or points nowhere is no anchor, nor is a folder. */
 	if (fstatat(dir_fd, name, &st, 0) < 0)
 		return errno == ENOENT || errno == ELOOP ?
 		       0 : complain_file(why, "ca_dir", path, errno);

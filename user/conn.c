@@ -22,7 +22,7 @@
 
 #include "frame.h"
 #include "inventory.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "sys.h"
 #include "ticket.h"
@@ -626,6 +626,9 @@ void conn_fail_ossl(struct ktc_conn *conn, int err)
 {
 	struct ossl_fault fault;
 
+	/* data that came before the fault is told before it */
+	if (conn->state == CONN_HANDING_OVER && conn->setup->held.head)
+		conn_open(conn);
 	ossl_fault(conn->setup->ossl, &fault);
 	if (!conn->err && conn->state < CONN_ENDING) {
 		conn->error_text = fault.text;

@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #include "conn.h"
-#include "limits.h"
+#include "limit.h"
 #include "sys.h"
 
 static void attempt_close(struct setup *setup, unsigned int i)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Hashing of structured data: fields with number and length into SHA-256. A
  * digest belongs to one thread. OpenSSL's error queue is left as it was.

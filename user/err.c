@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The table of errors: for each code its name, the class that callers branch
  * on, and a sentence for people. Our codes are in a table of their own; an
@@ -191,7 +191,7 @@ static enum ktc_class errno_class(int number)
 	case ENETUNREACH:
 	case ENOTCONN:
 	case EPIPE:
-	case ETIMEDOUT:	/* TCP gave up: the path is broken, no deadline of ours */
+	case ETIMEDOUT:	/* TCP gave up; no deadline of ours */
 		return KTC_CLASS_NETWORK;
 	case EBADMSG:	/* kernel TLS: a record that fails authentication */
 	case EMSGSIZE:	/* kernel TLS: a record that is too large */

@@ -9,7 +9,7 @@
 
 #include <ktlsclient.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The sessions of one client, by identity. What is guaranteed:
  *
@@ -74,6 +74,12 @@ static void count(uint64_t *counter, uint64_t value)
 static void count_one(uint64_t *counter)
 {
 	count(counter, *counter + 1);
+}
+
+/* Relaxed: as above. */
+static uint64_t read_one(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
 static void lock(struct inventory *inv)
@@ -459,17 +465,13 @@ void inventory_stats(const struct inventory *inv,
 {
 	const struct inventory_stats *stats = &inv->stats;
 
-#define READ(field) \
-	out->field = __atomic_load_n(&stats->field, __ATOMIC_RELAXED)
-	/* Relaxed: statistics, each by itself. */
-	READ(sessions);
-	READ(takes);
-	READ(hits);
-	READ(misses_none);
-	READ(misses_expired);
-	READ(gives);
-	READ(putbacks);
-	READ(spent);
-	READ(evictions);
-#undef READ
+	out->sessions = read_one(&stats->sessions);
+	out->takes = read_one(&stats->takes);
+	out->hits = read_one(&stats->hits);
+	out->misses_none = read_one(&stats->misses_none);
+	out->misses_expired = read_one(&stats->misses_expired);
+	out->gives = read_one(&stats->gives);
+	out->putbacks = read_one(&stats->putbacks);
+	out->spent = read_one(&stats->spent);
+	out->evictions = read_one(&stats->evictions);
 }

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Keys from secrets, by libcrypto's public key derivation: HKDF-Expand-Label
  * for TLS 1.3, the PRF for TLS 1.2. Every intermediate secret is wiped on
@@ -18,7 +18,7 @@
 
 #include <ktlsclient.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "util.h"
 
@@ -148,8 +148,10 @@ int keysched_tls12(const struct suite *suite, const uint8_t *master,
 	OSSL_PARAM params[6];
 	int err;
 
-	/* RFC 5246 section 6.3: the server's random comes first here. The
-	 * seeds are joined in the order given. */
+	/*
+	 * RFC 5246 section 6.3: the server's random comes first here. The
+	 * seeds are joined in the order given.
+	 */
 	params[0] = param_text(OSSL_KDF_PARAM_DIGEST, suite->digest);
 	params[1] = param_bytes(OSSL_KDF_PARAM_SECRET, master, master_len);
 	params[2] = param_bytes(OSSL_KDF_PARAM_SEED, label, sizeof(label) - 1);

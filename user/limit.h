@@ -3,8 +3,8 @@
  * The table of limits: everything that a peer, a file or a caller could make
  * grow has its number here, and every default that a caller may change.
  */
-#ifndef KTC_LIMITS_H
-#define KTC_LIMITS_H
+#ifndef KTC_LIMIT_H
+#define KTC_LIMIT_H
 
 /* TLS records (RFC 8446 section 5) */
 #define LIMIT_RECORD_PLAIN	16384u	/* bytes of content in a record */
@@ -69,4 +69,4 @@
 #define LIMIT_TICKETS_PER_IDENTITY 64u
 #define LIMIT_SESSIONS		(1u << 24)
 
-#endif /* KTC_LIMITS_H */
+#endif /* KTC_LIMIT_H */

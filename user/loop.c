@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "conn.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "resolve.h"
 #include "sys.h"

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Memory: zeroed allocation, wiping, and pools for objects that hold secrets.
  * Everything comes through sys, so that tests can make any allocation fail.

@@ -4,7 +4,10 @@
 
 #include <stddef.h>
 
-/* All zeroed; NULL when there is no memory. Through sys, so tests can fail them. */
+/*
+ * All zeroed; NULL when there is no memory. Through sys, so that tests can
+ * fail them.
+ */
 void *mem_zalloc(size_t size);
 char *mem_strdup(const char *s);	/* NULL gives NULL */
 void *mem_dup(const void *p, size_t len);
@@ -27,7 +30,8 @@ struct mem_pool {
 };
 
 void mem_pool_init(struct mem_pool *pool, size_t obj_size);
-void mem_pool_fini(struct mem_pool *pool);	/* every object is gone with it */
+/* Every object is gone with it. */
+void mem_pool_fini(struct mem_pool *pool);
 void *mem_pool_get(struct mem_pool *pool);
 void mem_pool_put(struct mem_pool *pool, void *obj);
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Whom a connection talks to: endpoint, name, ALPN and scope, checked and
  * frozen, and their hash together with the configuration's. That hash is the
@@ -17,7 +17,7 @@
 
 #include "config.h"
 #include "digest.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 
 #define CONN_FLAGS \
@@ -244,8 +244,10 @@ static int use_host(struct origin *origin, const struct ktc_conn_opts *opts,
 	if (err)
 		return err;
 	origin->port = opts->port;
-	/* The resolver gets a name as it was given, for a dot at its end keeps
-	 * it from being searched in other domains. */
+	/*
+	 * The resolver gets a name as it was given, for a dot at its end keeps
+	 * it from being searched in other domains.
+	 */
 	origin->host = mem_strdup(ip_len ? host : opts->host);
 	if (!origin->host)
 		return -ENOMEM;

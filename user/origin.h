@@ -11,8 +11,8 @@ struct config;
 /* The whole identity of a server and of how it is verified; frozen. */
 struct origin {
 	char *host;		/* to resolve, as given; or NULL */
-	char *name;		/* SNI and verification: lower case, no trailing
-				 * dot; NULL: neither */
+	/* SNI and verification: lower case, no trailing dot; NULL: neither */
+	char *name;
 	bool name_is_ip;	/* name is an IPv4 or IPv6 literal: no SNI */
 	uint8_t name_ip[16];	/* then its bytes */
 	uint8_t name_ip_len;
@@ -21,12 +21,13 @@ struct origin {
 	socklen_t addr_len;
 	uint8_t *alpn;		/* wire form; NULL: none */
 	size_t alpn_len;
-	uint8_t id[ORIGIN_ID_LEN]; /* SHA-256 over all of it and the config's
-				    * digest: the inventory's key */
+	/* SHA-256 over all of it and the config's: the inventory's key */
+	uint8_t id[ORIGIN_ID_LEN];
 };
 
 /*
- * Checks opts (already copied to full size) and freezes them. peer is the
+ * Checks opts (already copied to full size) and freezes them. A default scope
+ * is "host:port", "address:port" or "unix:path". peer is the
  * address of opts->fd, used for its scope, or NULL. -KTC_E_OPTION, -ENOMEM.
  */
 int origin_init(struct origin *origin, const struct config *config,

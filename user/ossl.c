@@ -25,7 +25,7 @@
 #include "config.h"
 #include "frame.h"
 #include "keysched.h"
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "origin.h"
 #include "sys.h"
@@ -503,16 +503,31 @@ static int verify_error(long result)
 	}
 }
 
+/*
+ * The entry that says what happened: the TLS layer's, where there is one. A
+ * provider may have put its own before it.
+ */
+static unsigned long ossl_error_entry(void)
+{
+	unsigned long first = ERR_get_error();
+	unsigned long e = first;
+
+	while (e && ERR_GET_LIB(e) != ERR_LIB_SSL)
+		e = ERR_get_error();
+	return e ? e : first;
+}
+
 /* What OpenSSL's queue says, as one of our codes. Empties the queue. */
 static int ossl_error(struct ossl *o)
 {
-	unsigned long e = ERR_peek_error();
+	unsigned long e = ossl_error_entry();
 	int reason = ERR_GET_REASON(e);
 	int err = o->done ? -KTC_E_UNEXPECTED : -KTC_E_HANDSHAKE;
 
-	if (ERR_GET_LIB(e) != ERR_LIB_SSL) {
-		err = ERR_GET_REASON(e) == ERR_R_MALLOC_FAILURE ?
-			      -ENOMEM : -KTC_E_OPENSSL;
+	if (reason == ERR_R_MALLOC_FAILURE) {
+		err = -ENOMEM;
+	} else if (ERR_GET_LIB(e) != ERR_LIB_SSL) {
+		err = -KTC_E_OPENSSL;
 	} else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
 		err = verify_error(SSL_get_verify_result(o->ssl));
 	} else if (reason >= SSL_AD_REASON_OFFSET &&
@@ -522,8 +537,11 @@ static int ossl_error(struct ossl *o)
 		err = -KTC_E_ALERT;
 	} else if (reason == SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC) {
 		err = -KTC_E_DECRYPT;
-	} else if (reason == ERR_R_MALLOC_FAILURE) {
-		err = -ENOMEM;
+	} else if (reason == SSL_R_RECORD_TOO_SMALL ||
+		   reason == SSL_R_TOO_MANY_WARN_ALERTS ||
+		   reason == SSL_R_TOO_MANY_KEY_UPDATES) {
+		/* the first is what it says of many empty records */
+		err = -KTC_E_FLOOD;
 	}
 	o->text = ERR_reason_error_string(e);
 	ERR_clear_error();
@@ -639,6 +657,28 @@ int ossl_handshake(struct ossl *o)
 	return ossl_error(o);
 }
 
+int ossl_key_update(struct ossl *o, bool request_peer)
+{
+	ERR_clear_error();
+	if (SSL_key_update(o->ssl, request_peer ?
+					   SSL_KEY_UPDATE_REQUESTED :
+					   SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
+	    SSL_do_handshake(o->ssl) != 1)
+		return ossl_error(o);
+	return 0;
+}
+
+/*
+ * A KeyUpdate that asks for ours: OpenSSL would answer with the next write,
+ * which may never come.
+ */
+static int ossl_answer_key_update(struct ossl *o)
+{
+	if (!o->tls13 || SSL_get_key_update_type(o->ssl) == SSL_KEY_UPDATE_NONE)
+		return 0;
+	return ossl_key_update(o, false);
+}
+
 ssize_t ossl_read(struct ossl *o, uint8_t *buf, size_t len)
 {
 	size_t n;
@@ -650,7 +690,7 @@ ssize_t ossl_read(struct ossl *o, uint8_t *buf, size_t len)
 	err = SSL_get_error(o->ssl, 0);
 	ossl_record_read(o);
 	if (err == SSL_ERROR_WANT_READ)
-		return 0;
+		return ossl_answer_key_update(o);
 	if (err == SSL_ERROR_ZERO_RETURN) {
 		o->closed = true;
 		return 0;
@@ -672,17 +712,6 @@ int ossl_write(struct ossl *o, const void *buf, size_t len)
 	if (SSL_write_ex(o->ssl, buf, len, &n) == 1 && n == len)
 		return 0;
 	return ossl_error(o);
-}
-
-int ossl_key_update(struct ossl *o, bool request_peer)
-{
-	ERR_clear_error();
-	if (SSL_key_update(o->ssl, request_peer ?
-					   SSL_KEY_UPDATE_REQUESTED :
-					   SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
-	    SSL_do_handshake(o->ssl) != 1)
-		return ossl_error(o);
-	return 0;
 }
 
 int ossl_close_notify(struct ossl *o)

@@ -18,7 +18,7 @@
 #include "frame.h"
 #include "inventory.h"
 #include "keysched.h"
-#include "limits.h"
+#include "limit.h"
 #include "sys.h"
 #include "util.h"
 

@@ -11,7 +11,7 @@
 #include <errno.h>
 
 #include "conn.h"
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 
 static bool user_recv_arm(struct ktc_conn *conn)
@@ -89,7 +89,7 @@ static void user_input(struct ktc_conn *conn, uint32_t bid, size_t len)
 		if (n < 0)
 			break;
 	}
-	if (done && n >= 0)
+	if (done)
 		conn_handshaken(conn);
 	if (got)
 		conn_data(conn, bid, out, got);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * What this kernel can do, found by doing it on loopback sockets: a version
  * number says nothing, as distributions port features back and leave modules
@@ -214,8 +214,7 @@ static int try_ring(struct ktc_caps *caps)
 				      &len);
 	caps->ring_sockopt = !err && on;
 	close_pair(fds);
-	/* A ring refused for its locked memory is refused for long: it is no
-	 * reason to have no answer at all. */
+	/* No ring is an answer too, and no reason to have none at all. */
 	return 0;
 }
 

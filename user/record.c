@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "util.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Name look-ups in threads, because getaddrinfo(3) is the only way to all
  * that a system's name service is configured for, and it blocks.

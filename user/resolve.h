@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "limits.h"
+#include "limit.h"
 
 struct resolver;	/* one per loop; outlives the loop while look-ups run */
 
@@ -21,14 +21,14 @@ struct resolve_addr {
 
 struct resolve_list {
 	unsigned int count;
-	/* ordered for RFC 8305: families alternate, the first as the system
-	 * sorted them (RFC 6724) */
+	/* for RFC 8305: families alternate, each in the system's order */
 	struct resolve_addr at[LIMIT_ADDRESSES];
 };
 
 /* event_fd is written (eventfd) when a look-up has ended; borrowed by dup. */
 int resolver_new(int event_fd, struct resolver **out);
-void resolver_free(struct resolver *res);	/* takes NULL; waits for nobody */
+/* Takes NULL; waits for nobody. */
+void resolver_free(struct resolver *res);
 
 /*
  * Starts a look-up; token comes back with its answer. 1: answered at once

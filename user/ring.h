@@ -11,7 +11,7 @@
 #include <ktlsclient.h>
 #include <liburing.h>
 
-#include "limits.h"
+#include "limit.h"
 
 /*
  * The most that one buffer's bytes can open to: those bytes, and the part of

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "conn.h"
-#include "limits.h"
+#include "limit.h"
 #include "util.h"
 
 int send_queue(struct ktc_conn *conn, const struct send_op *model)

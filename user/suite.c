@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The table of suites that both OpenSSL and kernel TLS know, and the one
  * place that knows the kernel's crypto_info layouts. The sizes are asserted
@@ -30,16 +30,16 @@
 #define RECORDS_CHACHA (1ULL << 48)
 #define RECORDS_CCM (1ULL << 23)
 
-#define LAYOUT(member, CIPHER) \
+#define LAYOUT(type, CIPHER) \
 	.cipher = TLS_CIPHER_##CIPHER, \
 	.key_len = TLS_CIPHER_##CIPHER##_KEY_SIZE, \
-	.info_len = sizeof(((union suite_crypto_info *)0)->member), \
-	.iv_off = offsetof(union suite_crypto_info, member.iv), \
+	.info_len = sizeof(struct tls12_crypto_info_##type), \
+	.iv_off = offsetof(struct tls12_crypto_info_##type, iv), \
 	.iv_len = TLS_CIPHER_##CIPHER##_IV_SIZE, \
-	.key_off = offsetof(union suite_crypto_info, member.key), \
-	.salt_off = offsetof(union suite_crypto_info, member.salt), \
+	.key_off = offsetof(struct tls12_crypto_info_##type, key), \
+	.salt_off = offsetof(struct tls12_crypto_info_##type, salt), \
 	.salt_len = TLS_CIPHER_##CIPHER##_SALT_SIZE, \
-	.seq_off = offsetof(union suite_crypto_info, member.rec_seq)
+	.seq_off = offsetof(struct tls12_crypto_info_##type, rec_seq)
 
 #define AES_128_GCM(bit) \
 	LAYOUT(aes_gcm_128, AES_GCM_128), .caps_bit = (bit), \
@@ -48,7 +48,7 @@
 	LAYOUT(aes_gcm_256, AES_GCM_256), .caps_bit = (bit), \
 	.aead = "AES-256-GCM", .records_max = RECORDS_GCM
 #define CHACHA20_POLY1305(bit) \
-	LAYOUT(chacha20, CHACHA20_POLY1305), .caps_bit = (bit), \
+	LAYOUT(chacha20_poly1305, CHACHA20_POLY1305), .caps_bit = (bit), \
 	.aead = "ChaCha20-Poly1305", .records_max = RECORDS_CHACHA
 #define AES_128_CCM(bit) \
 	LAYOUT(aes_ccm_128, AES_CCM_128), .caps_bit = (bit), \
@@ -89,23 +89,23 @@ static const struct suite suites[] = {
 	  SHA256 },
 };
 
+/*
+ * No padding, salt and iv make the nonce, the key fits, the tag and the
+ * record number are as long as the code takes for granted.
+ */
 #define ASSERT_LAYOUT(type, CIPHER) \
 	_Static_assert(sizeof(struct tls12_crypto_info_##type) == \
 		       sizeof(struct tls_crypto_info) + \
 		       TLS_CIPHER_##CIPHER##_IV_SIZE + \
 		       TLS_CIPHER_##CIPHER##_KEY_SIZE + \
 		       TLS_CIPHER_##CIPHER##_SALT_SIZE + \
-		       TLS_CIPHER_##CIPHER##_REC_SEQ_SIZE, \
-		       #type " has no padding"); \
-	_Static_assert(TLS_CIPHER_##CIPHER##_SALT_SIZE + \
-		       TLS_CIPHER_##CIPHER##_IV_SIZE == SUITE_NONCE_LEN, \
-		       #type ": salt and iv make the nonce"); \
-	_Static_assert(TLS_CIPHER_##CIPHER##_KEY_SIZE <= SUITE_KEY_MAX, \
-		       #type ": the key fits"); \
-	_Static_assert(TLS_CIPHER_##CIPHER##_TAG_SIZE == 16, \
-		       #type ": a tag of 128 bits"); \
-	_Static_assert(TLS_CIPHER_##CIPHER##_REC_SEQ_SIZE == 8, \
-		       #type ": a record number of 64 bits")
+		       TLS_CIPHER_##CIPHER##_REC_SEQ_SIZE && \
+		       (TLS_CIPHER_##CIPHER##_SALT_SIZE + \
+			TLS_CIPHER_##CIPHER##_IV_SIZE) == SUITE_NONCE_LEN && \
+		       (TLS_CIPHER_##CIPHER##_KEY_SIZE) <= SUITE_KEY_MAX && \
+		       (TLS_CIPHER_##CIPHER##_TAG_SIZE) == 16 && \
+		       (TLS_CIPHER_##CIPHER##_REC_SEQ_SIZE) == 8, \
+		       "linux/tls.h is as this file takes it to be")
 
 ASSERT_LAYOUT(aes_gcm_128, AES_GCM_128);
 ASSERT_LAYOUT(aes_gcm_256, AES_GCM_256);

@@ -29,7 +29,7 @@ struct suite {
 	uint16_t cipher;	/* TLS_CIPHER_* */
 	uint8_t caps_bit;	/* in struct ktc_caps.suites */
 	uint8_t key_len;
-	uint8_t secret_len;	/* TLS 1.3 secret, = its hash; 1.2: hash of the PRF */
+	uint8_t secret_len;	/* its hash's: a TLS 1.3 secret has it */
 	uint8_t fixed_iv_len;	/* 1.2: from the key block: 4, ChaCha: 12 */
 	const char *digest;	/* "SHA256" or "SHA384" */
 	const char *aead;	/* EVP name, for re-sealing */

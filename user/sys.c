@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The real system: each function calls what its name says and turns failure
  * into -errno. Nothing here decides anything. Any thread.
@@ -149,8 +149,7 @@ static int real_thread(void *(*fn)(void *), void *arg)
 	if (err)
 		goto out_attr;
 
-	/* The program's signals are for its own threads: ours inherits all
-	 * blocked. */
+	/* Signals are for the program's threads: ours has all blocked. */
 	sigfillset(&all);
 	err = pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (err)

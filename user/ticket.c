@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * One resumable session: an SSL_SESSION with an end of life and a count of
  * references. Nothing but the count and the inventory's link changes after
@@ -10,7 +10,7 @@
 
 #include <ktlsclient.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "mem.h"
 #include "util.h"
 
