@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The client's side of a test: a loop, its connections, and what their events
+ * said. Received bytes are compared with the pattern as they come and given
+ * back at once.
+ *
+ *	drive_init(&d, &client_opts, NULL);
+ *	drive_connect(&d, &c, &opts);
+ *	ASSERT_TRUE(DRIVE_UNTIL(&d, c.open));
+ *	...
+ *	drive_fini(&d);
+ */
+#ifndef SELFTESTS_DRIVE_H
+#define SELFTESTS_DRIVE_H
+
+#include <ktlsclient.h>
+
+#include "pattern.h"
+#include "peer.h"
+
+#define DRIVE_STEP_MS 15000	/* the longest wait for one event */
+
+/* One connection's story so far. */
+struct drive_conn {
+	struct ktc_conn *conn;
+	bool open;
+	bool eof;
+	bool closed;		/* CLOSED or DETACHED; conn is gone */
+	bool detached;
+	bool close_at_eof;	/* set by the test: answer EOF with close */
+	bool raw;		/* set by the test: no pattern in the data */
+	int err;		/* of CLOSED */
+	int fd;			/* of DETACHED */
+	uint64_t received;
+	bool mismatch;		/* a byte was not the pattern's */
+	unsigned int sent;	/* SENT events */
+	uint64_t sent_bytes;
+	int sent_err;		/* the last one's */
+	uint64_t sent_tag;
+	unsigned int tickets;
+	unsigned int rekeyed[2];
+	unsigned int events;
+	struct ktc_conn_info info;	/* at OPEN, and again at the end */
+	struct ktc_conn_error error;	/* at the end */
+};
+
+struct drive {
+	struct ktc_client *client;
+	struct ktc_loop *loop;
+};
+
+int drive_init(struct drive *d, const struct ktc_client_opts *client,
+	       const struct ktc_loop_opts *loop);
+void drive_fini(struct drive *d);
+
+/* c is zeroed but for the fields the test sets; opts->size and ->user are
+ * filled in. */
+int drive_connect(struct drive *d, struct drive_conn *c,
+		  struct ktc_conn_opts *opts);
+/* To a peer on 127.0.0.1, as "localhost" */
+int drive_connect_peer(struct drive *d, struct drive_conn *c,
+		       const struct peer *peer, enum ktc_policy policy);
+
+/* Takes events and notes them. False when none came for DRIVE_STEP_MS. */
+bool drive_step(struct drive *d);
+/* The same for one event of a loop that the test runs itself. */
+void drive_event(struct ktc_loop *loop, struct ktc_event *ev);
+
+void drive_info(struct drive_conn *c);
+
+#define DRIVE_UNTIL(d, condition) \
+	({ \
+		bool more_ = true; \
+		while (!(condition) && more_) \
+			more_ = drive_step(d); \
+		(condition); \
+	})
+
+#endif /* SELFTESTS_DRIVE_H */
