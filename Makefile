@@ -223,7 +223,7 @@ JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 SECONDS ?= 60
 
 NATIVE_TESTS = $(UNIT_TESTS) $(FAULT_TESTS) $(LIB_TESTS) $(TOOL_TESTS) \
-	$(E2E_TESTS)
+	$(KERNEL_TESTS) $(E2E_TESTS)
 
 setup:
 	@tools/dev/setup all

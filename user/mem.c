@@ -129,6 +129,8 @@ void *mem_pool_get(struct mem_pool *pool)
 
 void mem_pool_put(struct mem_pool *pool, void *obj)
 {
+	if (!obj)
+		return;
 	mem_wipe(obj, pool->obj_size);
 	*(void **)obj = pool->free;
 	pool->free = obj;

@@ -33,6 +33,6 @@ void mem_pool_init(struct mem_pool *pool, size_t obj_size);
 /* Every object is gone with it. */
 void mem_pool_fini(struct mem_pool *pool);
 void *mem_pool_get(struct mem_pool *pool);
-void mem_pool_put(struct mem_pool *pool, void *obj);
+void mem_pool_put(struct mem_pool *pool, void *obj);	/* takes NULL */
 
 #endif /* KTC_MEM_H */

@@ -106,26 +106,34 @@ log_has()
 }
 
 # log_count LINES [FIELD VALUE]...: the lines of the access log whose fields
-# have these values, once the log has that many lines in all.
+# have these values, once the log has that many lines in all. The fields are
+# those of tools/bench/nginx.conf.in.
 log_count()
 {
 	await log_has "$1" || die "$access_log: fewer than $1 lines"
 	shift
 	awk -v want="$*" '
-		BEGIN { n = split(want, w, " ") }
+		BEGIN {
+			split("version cipher reused id name method uri " \
+			      "status bytes", fields, " ")
+			for (i in fields) at[fields[i]] = i
+			n = split(want, w, " ")
+		}
 		{
 			for (i = 1; i < n; i += 2)
-				if ($w[i] != w[i + 1]) next
+				if ($at[w[i]] != w[i + 1]) next
 			count++
 		}
 		END { print count + 0 }' "$access_log"
 }
 
-# Fields of the access log, see tools/bench/nginx.conf.in.
-# shellcheck disable=SC2034 # for the scripts
-LOG_VERSION=1 LOG_CIPHER=2 LOG_REUSED=3 LOG_METHOD=6 LOG_URI=7 LOG_STATUS=8
-# shellcheck disable=SC2034
-LOG_BYTES=9
+# log_bytes LINES: what nginx sent in all, headers included, once the log has
+# that many lines.
+log_bytes()
+{
+	await log_has "$1" || die "$access_log: fewer than $1 lines"
+	awk '{ sum += $9 } END { printf "%d\n", sum }' "$access_log"
+}
 
 has_line()
 {

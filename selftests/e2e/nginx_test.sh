@@ -7,6 +7,7 @@
 # so.
 
 set -eu
+# shellcheck source=selftests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 has_ktls()
@@ -23,9 +24,9 @@ target()
 expect_log()
 {
 	expect "exchanges of TLSv$2" "$1" \
-		"$(log_count "$1" $LOG_VERSION "TLSv$2" $LOG_STATUS 200)"
-	expect "full by nginx's log" "$3" "$(log_count "$1" $LOG_REUSED .)"
-	expect "resumed by nginx's log" "$4" "$(log_count "$1" $LOG_REUSED r)"
+		"$(log_count "$1" version "TLSv$2" status 200)"
+	expect "full by nginx's log" "$3" "$(log_count "$1" reused .)"
+	expect "resumed by nginx's log" "$4" "$(log_count "$1" reused r)"
 }
 
 # expect_plane SECTION WANT NEVER-OR-ALWAYS
@@ -107,7 +108,7 @@ test_tickets_are_used_once()
 	expect "full, then resumed, then refused" ". r ." \
 		"$(log_has 3 && awk '{ print $3 }' "$access_log" | xargs)"
 	client connect -c 8 -n 100 --tls 1.3 "$(target)" || fail "ktc-bench"
-	expect "resumed by nginx's log" 101 "$(log_count 111 $LOG_REUSED r)"
+	expect "resumed by nginx's log" 101 "$(log_count 111 reused r)"
 	expect "tickets spent" 100 "$(json client.spent)"
 }
 
@@ -172,12 +173,11 @@ test_download()
 		fail "ktc-bench"
 	expect "bytes" 16777216 "$(json measured.bytes)"
 	expect "complete" 4 "$(json measured.transfers)"
-	expect "bodies by nginx's log" 4 "$(log_count 4 $LOG_URI /big \
-		$LOG_STATUS 206 $LOG_VERSION "TLSv$tls")"
+	expect "bodies by nginx's log" 4 "$(log_count 4 uri /big \
+		status 206 version "TLSv$tls")"
 	# What nginx sent is the bodies and less than a kilobyte of header
 	# each.
-	expect "bytes by nginx's log" 16 "$(awk -v f=$LOG_BYTES '
-		{ sum += $f } END { print int(sum / 1048576) }' "$access_log")"
+	expect "MiB by nginx's log" 16 $(($(log_bytes 4) >> 20))
 	expect_plane measured 4 "$policy"
 }
 
@@ -191,10 +191,10 @@ test_upload()
 		"$(target)" || fail "ktc-bench"
 	expect "bytes" 16777216 "$(json measured.bytes)"
 	expect "complete" 4 "$(json measured.transfers)"
-	expect "bodies by nginx's log" 4 "$(log_count 8 $LOG_METHOD PUT \
-		$LOG_STATUS 204 $LOG_VERSION "TLSv$tls")"
-	expect "requests behind them" 4 "$(log_count 8 $LOG_METHOD GET \
-		$LOG_STATUS 200)"
+	expect "bodies by nginx's log" 4 "$(log_count 8 method PUT \
+		status 204 version "TLSv$tls")"
+	expect "requests behind them" 4 "$(log_count 8 method GET \
+		status 200)"
 	expect_plane measured 4 "$policy"
 }
 

@@ -51,11 +51,14 @@ await()
 	done
 }
 
-# A pid file may outlive its process, and the number be another's by now.
+# A pid file may outlive its process, and the number be another's by now. Who
+# has ended and was not yet waited for does not count: that is init's business.
 is_nginx()
 {
-	[ -r "/proc/$1/comm" ] &&
-		[ "$(cat "/proc/$1/comm" 2>/dev/null)" = nginx ]
+	case $(cat "/proc/$1/stat" 2>/dev/null) in
+	"$1 (nginx) "[!ZX]*) return 0 ;;
+	*) return 1 ;;
+	esac
 }
 
 is_gone()

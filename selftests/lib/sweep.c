@@ -270,8 +270,18 @@ void sweep_arm(struct sweep *s)
 	fault_arm(s->nth, 0, s->mode);
 }
 
+static bool until_closed(struct sweep *s)
+{
+	while (!s->c.closed)
+		if (!sweep_step(s))
+			return false;
+	return true;
+}
+
 bool sweep_call(struct sweep *s, int err)
 {
+	if (err == -KTC_E_STATE && s->c.conn)
+		return until_closed(s) && false;
 	if (err && !s->err)
 		s->err = err;
 	return !err;
@@ -340,5 +350,5 @@ bool sweep_close(struct sweep *s)
 {
 	if (!s->c.closed && !sweep_call(s, ktc_conn_close(s->c.conn)))
 		return false;
-	return SWEEP_UNTIL(s, s->c.closed) && !s->c.err;
+	return until_closed(s) && !s->c.err;
 }

@@ -71,7 +71,8 @@ const char *sweep_all(struct sweep *s, sweep_fn fn);
 void sweep_arm(struct sweep *s);		/* calls count from here */
 bool sweep_setup(struct sweep *s);		/* client and loop */
 bool sweep_connect(struct sweep *s);		/* conn_opts, or to the peer */
-bool sweep_call(struct sweep *s, int err);	/* what a call returned */
+/* What a call returned; KTC_E_STATE: CLOSED is on its way and is awaited. */
+bool sweep_call(struct sweep *s, int err);
 bool sweep_step(struct sweep *s);
 bool sweep_until_open(struct sweep *s);
 bool sweep_send(struct sweep *s, size_t off, size_t len);
@@ -79,13 +80,13 @@ bool sweep_close(struct sweep *s);		/* and wait for the end */
 bool sweep_wrong(struct sweep *s, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));	/* false, always */
 
-/* False also when the connection has ended before. */
+/* False when the connection has ended, too. */
 #define SWEEP_UNTIL(s, condition) \
 	({ \
 		bool more_ = true; \
 		while (!(condition) && !(s)->c.closed && more_) \
 			more_ = sweep_step(s); \
-		(condition); \
+		(condition) && !(s)->c.closed; \
 	})
 
 #endif /* SELFTESTS_SWEEP_H */
