@@ -393,7 +393,8 @@ KTC_API int ktc_client_stats(const struct ktc_client *client,
  *	have it on common hardware.
  * @buf_group: with @ring: the provided-buffer group id to use; ids are the
  *	ring's, so it must be free
- * @entries: submission queue entries of the loop's own ring; 0: 256
+ * @entries: submission queue entries of the loop's own ring, 8 at least (a
+ *	caller's ring must have as many); 0: 256
  * @buffers: receive buffers of 16424 bytes, shared by all connections,
  *	a power of two up to 32768; 0: 256
  * @conns_max: connections at once; 0: 65536

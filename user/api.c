@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The exported functions: arguments are checked here and nowhere else, then
  * the call goes down. What a function does is said in <ktlsclient.h>.
@@ -16,6 +16,7 @@
 #include "limit.h"
 #include "loop.h"
 #include "probe.h"
+#include "sys.h"
 #include "util.h"
 
 /* The smallest option and info structs that ever were: up to this member. */
@@ -58,9 +59,17 @@ const char *ktc_version(void)
 
 int ktc_client_new(const struct ktc_client_opts *opts, struct ktc_client **out)
 {
+	const struct ktc_caps *caps;
+	int err;
+
 	if (!out)
 		return -KTC_E_OPTION;
-	return client_new(opts, NULL, 0, out);
+	err = client_new(opts, NULL, 0, out);
+	/* the probe takes milliseconds: here, not in a loop; it can be asked
+	 * again if it fails */
+	if (!err && (*out)->config.policy != KTC_POLICY_NEVER)
+		(void)probe_caps(&caps);
+	return err;
 }
 
 int ktc_client_check(const struct ktc_client_opts *opts, char *why,
@@ -189,6 +198,12 @@ int ktc_connect(struct ktc_loop *loop, struct ktc_client *client,
 	return conn_new(loop, client, &opts, out);
 }
 
+/* Deadlines begin at the call, whenever the loop ran last. */
+static void conn_now(struct ktc_conn *conn)
+{
+	conn->loop->now_us = sys->now_us();
+}
+
 static int send_allowed(const struct ktc_conn *conn)
 {
 	if (!conn->opened || conn->state >= CONN_CLOSING ||
@@ -226,6 +241,7 @@ int ktc_conn_sendfile(struct ktc_conn *conn, int fd, uint64_t offset,
 	err = send_allowed(conn);
 	if (err)
 		return err;
+	conn_now(conn);
 	err = send_queue(conn, &op);
 	if (err)
 		return err;
@@ -262,6 +278,7 @@ int ktc_conn_offload(struct ktc_conn *conn)
 	if (!conn->opened || conn->state >= CONN_CLOSING)
 		return -KTC_E_STATE;
 	if (conn->state == CONN_OPEN && !conn->kernel[KTC_TX]) {
+		conn_now(conn);
 		move_start(conn);
 		conn_pump(conn);
 	}
@@ -270,14 +287,11 @@ int ktc_conn_offload(struct ktc_conn *conn)
 
 int ktc_conn_rekey(struct ktc_conn *conn, bool request_peer)
 {
-	const struct ktc_caps *caps;
 	int err = send_allowed(conn);
 
 	if (err)
 		return err;
-	if (conn->version != KTC_TLS1_3)
-		return -KTC_E_UNSUPPORTED;
-	if (conn->kernel[KTC_TX] && (probe_caps(&caps) || !caps->rekey))
+	if (!conn_can_rekey(conn))
 		return -KTC_E_UNSUPPORTED;
 	conn->key_update = request_peer ? 2 : MAX(conn->key_update, 1);
 	conn_pump(conn);
@@ -292,6 +306,7 @@ int ktc_conn_close(struct ktc_conn *conn)
 		ktc_conn_abort(conn);
 		return 0;
 	}
+	conn_now(conn);
 	conn->closing_asked = true;
 	conn_pump(conn);
 	return 0;
@@ -312,6 +327,7 @@ int ktc_conn_detach(struct ktc_conn *conn)
 	err = send_allowed(conn);
 	if (err)
 		return err;
+	conn_now(conn);
 	conn->detach = true;
 	conn_pump(conn);
 	return 0;

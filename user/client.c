@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * One client, one SSL_CTX, one inventory: a session never meets another
  * client's trust. All but the counters and the inventory is immutable once

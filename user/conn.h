@@ -80,7 +80,7 @@ struct setup {
 	struct ossl *ossl;
 	struct ticket *offered;		/* reserved: put back or spent */
 	enum ktc_reason why_no_ticket;
-	struct resolve_list *addrs;	/* until connected */
+	struct resolve_list *addrs;	/* until no attempt is under way */
 	struct attempt attempts[LIMIT_ADDRESSES];
 	uint8_t next_attempt;
 	uint8_t active_attempts;
@@ -175,6 +175,7 @@ struct ktc_conn {
 	bool recv_armed;
 	bool recv_cancel;		/* asked to stop */
 	bool recv_exact;		/* for the rest of a record */
+	bool rx_rekeyed;		/* EKEYEXPIRED may still come for it */
 	bool move_fatal;
 	bool recv_paused;
 	bool on_again;
@@ -197,34 +198,20 @@ struct ktc_conn {
 
 /* --------------------------------------------- conn.c, for those it calls */
 
-int conn_new(struct ktc_loop *loop, struct ktc_client *client,
-	     const struct ktc_conn_opts *opts, struct ktc_conn **out);
-/* Everything a connection holds; its completions have all come. */
-void conn_free(struct ktc_conn *conn);
-
 const char *conn_state_name(unsigned int state);
 bool conn_state_allowed(unsigned int from, unsigned int to);
 void conn_set_state(struct ktc_conn *conn, enum conn_state state);
+
+/* The state ends that many ms from now; 0: never. */
+void conn_set_deadline(struct ktc_conn *conn, uint64_t ms);
+/* KeyUpdate is possible on the connection's plane. */
+bool conn_can_rekey(const struct ktc_conn *conn);
 
 /* Arms what should be armed. Harmless at any time. */
 void conn_pump(struct ktc_conn *conn);
 void conn_completion(struct ktc_conn *conn, const struct ring_tag *tag,
 		     int res, uint32_t flags);
 void conn_timer(struct ktc_conn *conn);
-void conn_resolved(struct ktc_conn *conn, int err,
-		   const struct resolve_list *addrs);
-
-/* The first error sticks; the connection ends. os_errno positive or 0. */
-void conn_fail(struct ktc_conn *conn, int err, int os_errno);
-/* The same, with what OpenSSL says of it. */
-void conn_fail_ossl(struct ktc_conn *conn, int err);
-
-/* dial.c: the TCP connection is there, or no address is left */
-void conn_connected(struct ktc_conn *conn, int fd);
-/* plane_user.c: the handshake is done */
-void conn_handshaken(struct ktc_conn *conn);
-/* move.c: on the kernel plane, or staying where it was */
-void conn_moved(struct ktc_conn *conn);
 
 /* planes: bytes for the caller, in buffer bid, which the event holds */
 void conn_data(struct ktc_conn *conn, uint32_t bid, const uint8_t *data,
@@ -241,19 +228,50 @@ bool conn_may_send(const struct ktc_conn *conn);
 /* what ossl calls up */
 extern const struct ossl_hooks conn_ossl_hooks;
 
-/* The SSL has no more to give. */
-void conn_drop_setup(struct ktc_conn *conn);
-
 /* Operations of a connection: counted, so that it outlives the last one.
  * After ring_room(); ring_tag() it when it is filled in. */
 struct io_uring_sqe *conn_sqe(struct ktc_conn *conn);
 void conn_cancel_recv(struct ktc_conn *conn);
 
+/* ----------------------------------------------------------------- open.c */
+
+int conn_new(struct ktc_loop *loop, struct ktc_client *client,
+	     const struct ktc_conn_opts *opts, struct ktc_conn **out);
+void conn_resolved(struct ktc_conn *conn, int err,
+		   const struct resolve_list *addrs);
+/* dial.c: the TCP connection is there, or no address is left */
+void conn_connected(struct ktc_conn *conn, int fd);
+/* plane_user.c: the handshake is done */
+void conn_handshaken(struct ktc_conn *conn);
+/* move.c: on the kernel plane, or staying where it was */
+void conn_moved(struct ktc_conn *conn);
+/* Data may flow: OPEN, the first time. */
+void conn_open(struct ktc_conn *conn);
+/* The ClientHello is out: whatever comes, its ticket is used up. */
+void conn_spend_ticket(struct ktc_conn *conn);
+
+/* ---------------------------------------------------------------- close.c */
+
+/* The first error sticks; the connection ends. os_errno positive or 0. */
+void conn_fail(struct ktc_conn *conn, int err, int os_errno);
+/* The same, with what OpenSSL says of it. */
+void conn_fail_ossl(struct ktc_conn *conn, int err);
+/* The end in order: begin it; go on with it (CONN_CLOSING). */
+void close_begin(struct ktc_conn *conn);
+void close_pump(struct ktc_conn *conn);
+/* Without a word to anyone; go on with it (CONN_ENDING). */
+void conn_end(struct ktc_conn *conn);
+void end_pump(struct ktc_conn *conn);
+/* The SSL has no more to give. */
+void conn_drop_setup(struct ktc_conn *conn);
+/* Everything a connection holds; its completions have all come. */
+void conn_free(struct ktc_conn *conn);
+
 /* ----------------------------------------------------------------- dial.c */
 
 bool dial_pump(struct ktc_conn *conn);
 void dial_done(struct ktc_conn *conn, unsigned int attempt, int res);
-void dial_cancel(struct ktc_conn *conn);
+bool dial_cancel(struct ktc_conn *conn);	/* false: no room for all */
 uint64_t dial_next_us(const struct ktc_conn *conn);
 
 /* ----------------------------------------------------------------- move.c */

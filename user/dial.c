@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * From addresses to one TCP connection, in the manner of RFC 8305: the next
  * address is tried when the last attempt failed or has had its 250 ms, the
@@ -14,12 +14,21 @@
 #include "limit.h"
 #include "sys.h"
 
+/*
+ * The addresses stay until nobody needs them: a connect that is not submitted
+ * yet is still to be read by the kernel.
+ */
+static void attempt_ended(struct setup *setup, unsigned int i)
+{
+	setup->attempts[i].active = false;
+	setup->active_attempts--;
+}
+
 static void attempt_close(struct setup *setup, unsigned int i)
 {
 	(void)sys->close(setup->attempts[i].fd); /* nothing is in it */
 	setup->attempts[i].fd = -1;
-	setup->attempts[i].active = false;
-	setup->active_attempts--;
+	attempt_ended(setup, i);
 }
 
 /* -errno: this address cannot be tried. */
@@ -85,13 +94,12 @@ void dial_done(struct ktc_conn *conn, unsigned int attempt, int res)
 		setup->attempt_at_us = 0;
 		return;
 	}
-	setup->attempts[attempt].active = false;
-	setup->active_attempts--;
-	dial_cancel(conn);
+	attempt_ended(setup, attempt);
+	(void)dial_cancel(conn); /* if there is no room they end by themselves */
 	conn_connected(conn, fd);
 }
 
-void dial_cancel(struct ktc_conn *conn)
+bool dial_cancel(struct ktc_conn *conn)
 {
 	struct setup *setup = conn->setup;
 	struct ring *ring = &conn->loop->ring;
@@ -102,13 +110,14 @@ void dial_cancel(struct ktc_conn *conn)
 		if (!setup->attempts[i].active)
 			continue;
 		if (!ring_room(ring, 1))
-			return; /* it ends by itself, later */
+			return false;
 		sqe = conn_sqe(conn);
 		io_uring_prep_cancel64(sqe,
 				       ring_user_data(ring, RING_CONNECT, i,
 						      conn->slot), 0);
 		ring_tag(ring, sqe, RING_CANCEL, 0, conn->slot);
 	}
+	return true;
 }
 
 uint64_t dial_next_us(const struct ktc_conn *conn)

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Record boundaries. A record's header stays readable in the frame until the
  * next byte is taken, so the caller can ask for its type when the record is

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The point of no return. Before TLS_TX everything may fail and the
  * connection stays on the user plane; so all that can fail for our own

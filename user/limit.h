@@ -54,6 +54,7 @@
 #define LIMIT_LOOP_CONNS	(1u << 20)
 #define LIMIT_LOOP_BUFFERS	32768u
 #define LIMIT_LOOP_ENTRIES	32768u
+#define LIMIT_RING_ENTRIES_MIN	8u
 
 /* defaults of struct ktc_client_opts and struct ktc_loop_opts */
 #define DEFAULT_AUTO_BYTES	262144u

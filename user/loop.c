@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The loop: takes completions off the ring and gives each to its connection,
  * runs what is due, and hands events out. All of it in one thread; only
@@ -92,10 +92,6 @@ void loop_again(struct ktc_loop *loop, struct ktc_conn *conn)
 
 void loop_starve(struct ktc_loop *loop, struct ktc_conn *conn)
 {
-	if (!loop->ring.bufs_out) { /* they have come back since */
-		loop_again(loop, conn);
-		return;
-	}
 	if (conn->on_starved)
 		return;
 	conn->on_starved = true;
@@ -126,21 +122,31 @@ void loop_forget(struct ktc_loop *loop, struct ktc_conn *conn)
 
 void loop_buf_give(struct ktc_loop *loop, uint32_t bid)
 {
-	struct ktc_conn *conn = loop->starved;
-
 	ring_buf_give(&loop->ring, bid);
-	if (!conn)
-		return;
-	loop->starved = conn->next_starved;
-	conn->on_starved = false;
-	loop_again(loop, conn);
+}
+
+/*
+ * As many as there are buffers, each round: one of them may turn out to need
+ * none, so a wake-up is never passed on, it is made anew.
+ */
+static void loop_feed_starved(struct ktc_loop *loop)
+{
+	uint32_t buffers = loop->ring.nr_bufs - loop->ring.bufs_out;
+	struct ktc_conn *conn;
+
+	while (buffers-- && (conn = loop->starved)) {
+		loop->starved = conn->next_starved;
+		conn->on_starved = false;
+		loop_again(loop, conn);
+	}
 }
 
 static void loop_run_again(struct ktc_loop *loop)
 {
-	struct ktc_conn *conn = loop->again;
-	struct ktc_conn *next;
+	struct ktc_conn *conn, *next;
 
+	loop_feed_starved(loop);
+	conn = loop->again;
 	/* those that still find no room form a new list */
 	loop->again = NULL;
 	for (; conn; conn = next) {
@@ -163,6 +169,7 @@ static void loop_run_timers(struct ktc_loop *loop)
 static void loop_arm_timer(struct ktc_loop *loop)
 {
 	uint64_t at = timer_first(&loop->timers);
+	uint64_t user_data = ring_user_data(&loop->ring, RING_TIMER, 0, 0);
 	struct io_uring_sqe *sqe;
 
 	if (at >= loop->timer_armed_us || !ring_room(&loop->ring, 1))
@@ -170,8 +177,17 @@ static void loop_arm_timer(struct ktc_loop *loop)
 	loop->timer_ts.tv_sec = at / 1000000;
 	loop->timer_ts.tv_nsec = at % 1000000 * 1000;
 	sqe = ring_sqe(&loop->ring);
-	io_uring_prep_timeout(sqe, &loop->timer_ts, 0, IORING_TIMEOUT_ABS);
-	ring_tag(&loop->ring, sqe, RING_TIMER, 0, 0);
+	if (loop->timer_inflight) {
+		/* ENOENT: it has fired, and its completion arms a new one */
+		io_uring_prep_timeout_update(sqe, &loop->timer_ts, user_data,
+					     IORING_TIMEOUT_ABS);
+		ring_tag(&loop->ring, sqe, RING_CANCEL, 1, 0);
+	} else {
+		io_uring_prep_timeout(sqe, &loop->timer_ts, 0,
+				      IORING_TIMEOUT_ABS);
+		sqe->user_data = user_data;
+		loop->timer_inflight = true;
+	}
 	loop->timer_armed_us = at;
 }
 
@@ -249,6 +265,7 @@ static void loop_completion(struct ktc_loop *loop, const struct ring_tag *tag,
 	switch (tag->op) {
 	case RING_TIMER:
 		loop->timer_armed_us = TIMER_NEVER;
+		loop->timer_inflight = false;
 		loop->now_us = sys->now_us();
 		loop_run_timers(loop);
 		return;
@@ -393,7 +410,10 @@ static int loop_round(struct ktc_loop *loop, int timeout_ms)
 	loop_run_again(loop);
 	loop_arm_wake(loop);
 	loop_arm_timer(loop);
-	err = ring_submit(&loop->ring, loop->events.head ? 0 : timeout_ms);
+	/* nobody waits while there is something to do */
+	if (loop->events.head || loop->again)
+		timeout_ms = 0;
+	err = ring_submit(&loop->ring, timeout_ms);
 	if (err)
 		return err;
 	loop->now_us = sys->now_us();
@@ -461,6 +481,7 @@ int loop_new(const struct ktc_loop_opts *opts, struct ktc_loop **out)
 	event_queue_init(&loop->events);
 	mem_pool_init(&loop->conn_pool, sizeof(struct ktc_conn));
 	mem_pool_init(&loop->setup_pool, sizeof(struct setup));
+	mem_pool_init(&loop->ossl_pool, ossl_size());
 	mem_pool_init(&loop->send_pool, sizeof(struct send_op));
 	mem_pool_init(&loop->control_pool, sizeof(struct control));
 	loop->conns_max = opts->conns_max ? opts->conns_max :
@@ -582,6 +603,7 @@ void loop_free(struct ktc_loop *loop)
 			conn_free(loop->conns[i]);
 	mem_pool_fini(&loop->conn_pool);
 	mem_pool_fini(&loop->setup_pool);
+	mem_pool_fini(&loop->ossl_pool);
 	mem_pool_fini(&loop->send_pool);
 	mem_pool_fini(&loop->control_pool);
 	timer_heap_fini(&loop->timers);

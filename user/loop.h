@@ -22,7 +22,6 @@ struct loop_data {
 	struct ktc_conn *conn;
 	const uint8_t *data;
 	uint32_t len;
-	bool held;			/* by an event, queued or lent */
 };
 
 struct ktc_loop {
@@ -35,13 +34,15 @@ struct ktc_loop {
 	uint32_t nr_slots;		/* room at conns */
 	uint32_t conns_max;
 	uint32_t nr_conns;
-	uint8_t serial;			/* tells look-ups of a slot apart */
+	uint32_t serial;		/* tells look-ups of a slot apart */
 	struct mem_pool conn_pool;	/* with secrets in them */
 	struct mem_pool setup_pool;
+	struct mem_pool ossl_pool;
 	struct mem_pool send_pool;
 	struct mem_pool control_pool;
 	struct timer_heap timers;
 	uint64_t timer_armed_us;	/* what the ring will wake us at */
+	bool timer_inflight;
 	struct __kernel_timespec timer_ts; /* of the last RING_TIMER */
 	uint64_t now_us;		/* of this round */
 	struct ktc_conn *again;		/* found no room in the ring */
@@ -67,7 +68,7 @@ int loop_wake(struct ktc_loop *loop);	/* any thread */
 int loop_add(struct ktc_loop *loop, struct ktc_conn *conn, uint32_t *slot);
 void loop_remove(struct ktc_loop *loop, uint32_t slot);
 
-/* Gives a receive buffer back, to the kernel and to who waits for one. */
+/* Gives a receive buffer back to the kernel. */
 void loop_buf_give(struct ktc_loop *loop, uint32_t bid);
 
 /* Run conn_pump() once more when the ring has room, or a buffer is back. */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * The move from the user plane to the kernel plane, at once after the
  * handshake or in mid-life. First it grows quiet: what OpenSSL wrote is sent
@@ -63,6 +63,10 @@ void move_start(struct ktc_conn *conn)
 	}
 	conn->move = MOVE_QUIET;
 	conn_set_state(conn, CONN_HANDING_OVER);
+	/* in mid-life too: a peer that stops in mid-record holds us no longer */
+	if (conn->opened)
+		conn_set_deadline(conn,
+				  conn->client->config.handshake_timeout_ms);
 }
 
 void move_abandon(struct ktc_conn *conn, enum ktc_reason why)
@@ -227,7 +231,8 @@ bool move_pump(struct ktc_conn *conn)
 	/* conn_may_send() holds the queue; what OpenSSL made still goes */
 	if (conn->send_busy)
 		return true;
-	if (ossl_out_pending(o))
+	if (ossl_out_pending(o) ||
+	    conn->setup->out_sent != conn->setup->out_len)
 		return conn->plane->send(conn);
 	if (conn->recv_armed) {
 		/* a receive for exactly the missing bytes is let be */

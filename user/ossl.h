@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 struct config;
+struct mem_pool;
 struct origin;
 struct ossl;
 struct ossl_ctx;
@@ -32,8 +33,13 @@ struct ossl_hooks {
 	void (*rekeyed)(void *arg, int dir);
 };
 
-/* ticket is offered with SSL_set_session(), or NULL; borrowed for the call. */
-int ossl_new(struct ossl_ctx *ctx, const struct origin *origin,
+/*
+ * ticket is offered with SSL_set_session(), or NULL; borrowed for the call. The
+ * pool's objects are of ossl_size() bytes: what is here holds secrets.
+ */
+size_t ossl_size(void);
+int ossl_new(struct ossl_ctx *ctx, struct mem_pool *pool,
+	     const struct origin *origin,
 	     const struct ticket *ticket, const struct ossl_hooks *hooks,
 	     void *arg, struct ossl **out);
 void ossl_free(struct ossl *o);			/* takes NULL */

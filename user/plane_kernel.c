@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Records through kernel TLS. Receiving is one multishot recvmsg with room for
  * the record type, so that a ticket, a KeyUpdate or an alert in the middle of
@@ -47,10 +47,21 @@ static bool kernel_recv_arm(struct ktc_conn *conn)
 
 /* ------------------------------------------------------- control records -- */
 
+/* A key's records are added up before its count starts anew. */
+static void kernel_count(struct ktc_conn *conn, int dir)
+{
+	uint64_t seq;
+
+	if (!handover_seq(conn->fd, conn->suite, dir, &seq))
+		conn->records[dir] += seq - conn->kernel_base[dir];
+	conn->kernel_base[dir] = 0;
+}
+
 static void kernel_key_update(struct ktc_conn *conn, uint8_t request)
 {
 	int err;
 
+	kernel_count(conn, KTC_RX);
 	err = keysched_next(conn->suite, conn->secret[KTC_RX]);
 	if (!err)
 		err = handover_rekey(conn->fd, conn->suite, KTC_RX,
@@ -60,8 +71,8 @@ static void kernel_key_update(struct ktc_conn *conn, uint8_t request)
 		conn_fail(conn, -KTC_E_KEY_UPDATE, -err);
 		return;
 	}
-	conn->kernel_base[KTC_RX] = 0;
 	conn->rekeys[KTC_RX]++;
+	conn->rx_rekeyed = true;
 	conn_note(conn, KTC_EV_REKEYED, KTC_RX);
 	if (request && !conn->key_update)
 		conn->key_update = 1;
@@ -214,7 +225,16 @@ static void kernel_recv_done(struct ktc_conn *conn, int res, uint32_t flags,
 		loop_starve(conn->loop, conn);
 		break;
 	case -ECANCELED:
-	case -EKEYEXPIRED: /* the KeyUpdate came before: keys are set again */
+		break;
+	case -EKEYEXPIRED:
+		/*
+		 * After a KeyUpdate, whose new key is set by now. The kernel
+		 * judges by a record's first byte: a message in pieces can
+		 * stop it too, and there is no way on from there.
+		 */
+		if (!conn->rx_rekeyed)
+			conn_fail(conn, -KTC_E_UNEXPECTED, EKEYEXPIRED);
+		conn->rx_rekeyed = false;
 		break;
 	case -EBADMSG:
 		conn_fail(conn, -KTC_E_DECRYPT, EBADMSG);
@@ -332,7 +352,8 @@ static bool kernel_send(struct ktc_conn *conn)
 	if (conn->send_busy || !conn_may_send(conn))
 		return true;
 	/* not inside a file's record that is still open in the kernel */
-	if (conn->key_update && !(conn->file && conn->file->in_pipe))
+	if (conn->key_update && !conn->close_notify_sent &&
+	    !(conn->file && conn->file->in_pipe))
 		return kernel_send_key_update(conn);
 	if (!op) {
 		if (conn->state != CONN_CLOSING || conn->close_notify_sent)
@@ -361,6 +382,7 @@ static void kernel_rekey_tx(struct ktc_conn *conn)
 	int err;
 
 	conn->key_update_sent = false;
+	kernel_count(conn, KTC_TX);
 	err = keysched_next(conn->suite, conn->secret[KTC_TX]);
 	if (!err)
 		err = handover_rekey(conn->fd, conn->suite, KTC_TX,
@@ -369,7 +391,6 @@ static void kernel_rekey_tx(struct ktc_conn *conn)
 		conn_fail(conn, -KTC_E_KEY_UPDATE, -err);
 		return;
 	}
-	conn->kernel_base[KTC_TX] = 0;
 	conn->key_records = 0;
 	conn->rekeys[KTC_TX]++;
 	conn_note(conn, KTC_EV_REKEYED, KTC_TX);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Records through OpenSSL: the handshake, and data until the connection moves
  * to the kernel plane, or for good. What came in a receive buffer is opened
@@ -23,6 +23,7 @@ static bool user_recv_arm(struct ktc_conn *conn)
 		return false;
 	sqe = conn_sqe(conn);
 	if (conn->state == CONN_OPEN || conn->state == CONN_CLOSING) {
+		conn->recv_exact = false;
 		io_uring_prep_recv_multishot(sqe, conn->fd, NULL, 0, 0);
 	} else {
 		/*

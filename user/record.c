@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Parsing of opened control records. Everything here comes from the peer:
  * lengths are checked before they are used, a message that grows over its

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * Set-up, submission, buffers. One ring belongs to one thread; a ring of our
  * own is made disabled and enabled by the first use, so that a loop may be
@@ -83,11 +83,14 @@ int ring_init(struct ring *ring, const struct ktc_loop_opts *opts)
 	ring->mark = opts->mark ? opts->mark : KTC_LOOP_MARK;
 	if (opts->ring) {
 		ring->u = opts->ring;
+		/* the handover's chain must fit, and be submitted as one */
+		if (ring->u->sq.ring_entries < LIMIT_RING_ENTRIES_MIN)
+			return -KTC_E_OPTION;
 		ring->guest = true;
 		ring->enabled = true;
 		ring->buf_group = opts->buf_group;
 	} else {
-		err = ring_own(ring, entries);
+		err = ring_own(ring, MAX(entries, LIMIT_RING_ENTRIES_MIN));
 	}
 	if (!err)
 		err = ring_buffers(ring, buffers);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * A connection's send queue: the caller's operations in order, bounded in
  * bytes. What the planes have got through comes back as conn_sent(); each

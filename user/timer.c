@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * A binary heap of deadlines, earliest first. A timer knows its index, so
  * moving and removing are O(log n). One thread: the loop's.

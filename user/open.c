@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From the caller's wish to an open connection: the identity, the address or
+ * the caller's descriptor, the session to offer, the handshake's outcome. What
+ * only this way needs is in struct setup.
+ */
+#include "conn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "inventory.h"
+#include "mem.h"
+#include "sys.h"
+
+static void conn_take_ticket(struct ktc_conn *conn)
+{
+	struct setup *setup = conn->setup;
+
+	if (conn->no_resume)
+		setup->why_no_ticket = KTC_WHY_RESUME_OFF;
+	else
+		setup->why_no_ticket =
+			inventory_take(conn->client->inventory,
+				       setup->origin.id, &setup->offered);
+}
+
+/* The ClientHello is out: whatever comes, the ticket is used up. */
+void conn_spend_ticket(struct ktc_conn *conn)
+{
+	struct setup *setup = conn->setup;
+
+	if (setup->offered)
+		inventory_spend(conn->client->inventory, setup->offered);
+	setup->offered = NULL;
+}
+
+void conn_connected(struct ktc_conn *conn, int fd)
+{
+	struct setup *setup = conn->setup;
+	int err;
+
+	conn->fd = fd;
+	conn->connect_us = conn->loop->now_us - conn->begun_us;
+	conn_set_state(conn, CONN_HANDSHAKING);
+	conn_set_deadline(conn, conn->client->config.handshake_timeout_ms);
+	conn->plane = &plane_user;
+
+	conn_take_ticket(conn);
+	err = ossl_new(conn->client->ossl, &conn->loop->ossl_pool,
+		       &setup->origin, setup->offered, &conn_ossl_hooks, conn,
+		       &setup->ossl);
+	if (err) {
+		conn_fail(conn, err, 0);
+		return;
+	}
+	move_early_ulp(conn);
+	err = ossl_handshake(setup->ossl);
+	if (err < 0)
+		conn_fail_ossl(conn, err);
+}
+
+static void conn_dial(struct ktc_conn *conn, const struct resolve_list *addrs)
+{
+	conn->setup->addrs = mem_dup(addrs, sizeof(*addrs));
+	if (!conn->setup->addrs) {
+		conn_fail(conn, -ENOMEM, 0);
+		return;
+	}
+	conn_set_state(conn, CONN_CONNECTING);
+}
+
+void conn_resolved(struct ktc_conn *conn, int err,
+		   const struct resolve_list *addrs)
+{
+	if (conn->state != CONN_RESOLVING)
+		return; /* abandoned meanwhile */
+	if (err)
+		conn_fail(conn, err, 0);
+	else
+		conn_dial(conn, addrs);
+	conn_pump(conn);
+}
+
+/* By name: the look-up's answer now, or later by conn_resolved(). */
+static int conn_resolve(struct ktc_conn *conn)
+{
+	const struct origin *origin = &conn->setup->origin;
+	struct resolve_list now;
+	struct resolver *resolver;
+	int ret;
+
+	ret = loop_resolver(conn->loop, &resolver);
+	if (!ret)
+		ret = resolver_start(resolver, origin->host, origin->port,
+				     conn->token, &now);
+	if (ret < 0)
+		return ret;
+	if (ret)
+		conn_dial(conn, &now);
+	else
+		conn_set_state(conn, CONN_RESOLVING);
+	return 0;
+}
+
+/* The caller's descriptor: a connected stream socket. */
+static int fd_check(int fd, struct sockaddr_storage *peer, socklen_t *peer_len)
+{
+	socklen_t len = sizeof(int);
+	int type;
+	int err;
+
+	err = sys->getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	if (err)
+		return err;
+	if (type != SOCK_STREAM)
+		return -KTC_E_OPTION;
+	*peer_len = sizeof(*peer);
+	return getpeername(fd, (struct sockaddr *)peer, peer_len) ? -errno : 0;
+}
+
+/*
+ * With O_NONBLOCK io_uring gives EAGAIN back instead of waiting for the
+ * socket.
+ */
+static int fd_make_blocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK))
+		return -errno;
+	return 0;
+}
+
+static int conn_begin(struct ktc_conn *conn, int fd)
+{
+	const struct origin *origin = &conn->setup->origin;
+	struct resolve_list list;
+	int err;
+
+	conn_set_deadline(conn, conn->client->config.connect_timeout_ms);
+	if (fd >= 0) {
+		err = fd_make_blocking(fd);
+		if (!err)
+			conn_connected(conn, fd);
+		return err;
+	}
+	if (!origin->addr_len)
+		return conn_resolve(conn);
+	memset(&list, 0, sizeof(list));
+	list.count = 1;
+	list.at[0].addr = origin->addr;
+	list.at[0].len = origin->addr_len;
+	conn_dial(conn, &list);
+	return 0;
+}
+
+int conn_new(struct ktc_loop *loop, struct ktc_client *client,
+	     const struct ktc_conn_opts *opts, struct ktc_conn **out)
+{
+	struct sockaddr_storage peer = { 0 };
+	socklen_t peer_len = 0;
+	struct ktc_conn *conn;
+	struct setup *setup;
+	int fd = -1;
+	int err;
+
+	if (!opts->host && !opts->addr) {
+		fd = opts->fd;
+		err = fd_check(fd, &peer, &peer_len);
+		if (err)
+			return err;
+	}
+	conn = mem_pool_get(&loop->conn_pool);
+	setup = mem_pool_get(&loop->setup_pool);
+	if (!conn || !setup) {
+		err = -ENOMEM;
+		goto out_put;
+	}
+	err = origin_init(&setup->origin, &client->config, opts,
+			  fd >= 0 ? (struct sockaddr *)&peer : NULL, peer_len);
+	if (err)
+		goto out_put;
+	conn->loop = loop;
+	conn->setup = setup;
+	conn->user = opts->user;
+	conn->fd = -1;
+	conn->alert = -1;
+	conn->send_tail = &conn->send_head;
+	conn->policy = opts->policy ? opts->policy : client->config.policy;
+	conn->why[KTC_RX] = conn->why[KTC_TX] =
+		conn->policy == KTC_POLICY_NEVER ? KTC_WHY_POLICY :
+						   KTC_WHY_NOT_YET;
+	conn->no_resume = (opts->flags & KTC_CONN_NO_RESUME) ||
+			  (client->config.flags & KTC_CLIENT_NO_RESUME);
+	conn->no_tickets = (opts->flags & KTC_CONN_NO_TICKETS) ||
+			   (client->config.flags & KTC_CLIENT_NO_RESUME);
+	conn->recv_paused = opts->flags & KTC_CONN_RECV_PAUSED;
+	conn->unix_socket = fd >= 0 ? peer.ss_family == AF_UNIX :
+				      setup->origin.addr.ss_family == AF_UNIX;
+	event_queue_init(&setup->held);
+	loop->now_us = sys->now_us();
+	conn->begun_us = conn->active_us = loop->now_us;
+	err = loop_add(loop, conn, &conn->slot);
+	if (err)
+		goto out_origin;
+	conn->client = client_get(client);
+	conn->token = (uint64_t)++loop->serial << 32 | conn->slot;
+	err = conn_begin(conn, fd);
+	if (err)
+		goto out_remove;
+	if (out)
+		*out = conn;
+	conn_pump(conn);
+	return 0;
+
+out_remove:
+	loop_remove(loop, conn->slot);
+	client_put(client);
+out_origin:
+	origin_fini(&setup->origin);
+out_put:
+	mem_pool_put(&loop->setup_pool, setup);
+	mem_pool_put(&loop->conn_pool, conn);
+	return err;
+}
+
+static void conn_learn(struct ktc_conn *conn)
+{
+	struct ossl_info info;
+
+	ossl_info(conn->setup->ossl, &info);
+	conn->suite = suite_find(info.version, info.suite_id);
+	conn->cipher = info.cipher;
+	conn->version = info.version;
+	conn->resumed = info.resumed;
+	conn->verify_result = info.verify_result;
+	conn->verified = !(conn->client->config.flags &
+			   KTC_CLIENT_INSECURE_NO_VERIFY);
+	if (info.resumed)
+		conn->why_not_resumed = KTC_WHY_NOTHING;
+	else if (conn->setup->why_no_ticket != KTC_WHY_NOTHING)
+		conn->why_not_resumed = conn->setup->why_no_ticket;
+	else
+		conn->why_not_resumed = KTC_WHY_DECLINED;
+	if (info.alpn_len) {
+		conn->alpn = mem_zalloc(info.alpn_len + 1);
+		if (conn->alpn)
+			memcpy(conn->alpn, info.alpn, info.alpn_len);
+		else
+			conn_fail(conn, -ENOMEM, 0);
+	}
+}
+
+void conn_open(struct ktc_conn *conn)
+{
+	conn_set_state(conn, CONN_OPEN);
+	conn->deadline_us = TIMER_NEVER;
+	conn->active_us = conn->loop->now_us;
+	if (conn->opened)
+		return;
+	conn->opened = true;
+	conn->handshake_us = conn->loop->now_us - conn->begun_us -
+			     conn->connect_us;
+	client_count(conn->client,
+		     conn->resumed ? COUNT_RESUMED : COUNT_FULL);
+	event_push(&conn->loop->events, &conn->ev_open, KTC_EV_OPEN);
+	event_splice(&conn->loop->events, &conn->setup->held);
+}
+
+void conn_handshaken(struct ktc_conn *conn)
+{
+	conn_spend_ticket(conn);
+	conn_learn(conn);
+	if (conn->state != CONN_HANDSHAKING)
+		return;
+	if (conn->policy == KTC_POLICY_ALWAYS)
+		move_start(conn);
+	else
+		conn_open(conn);
+}
+
+void conn_moved(struct ktc_conn *conn)
+{
+	if (!conn->kernel[KTC_TX] && conn->policy != KTC_POLICY_NEVER)
+		client_count(conn->client, COUNT_OFFLOAD_REFUSED);
+	if (conn->state != CONN_OPEN)
+		conn_open(conn);
+	if (conn->detach && !conn->kernel[KTC_TX])
+		conn_fail(conn, -KTC_E_UNSUPPORTED, conn->offload_errno);
+	/* what waited for the move: maybe we are inside conn_pump() */
+	loop_again(conn->loop, conn);
+}
