@@ -387,7 +387,8 @@ KTC_API int ktc_client_stats(const struct ktc_client *client,
  * struct ktc_loop_opts - a loop's configuration
  * @size: sizeof(struct ktc_loop_opts)
  * @ring: the caller's own ring, a liburing struct io_uring *, to be a guest
- *	in; NULL: the loop makes one of its own
+ *	in, with entries of the usual size (no IORING_SETUP_SQE128, CQE32);
+ *	NULL: the loop makes one of its own
  * @mark: with @ring: the upper 16 bits of user_data by which the library's
  *	completions are known; 0: KTC_LOOP_MARK. User-space pointers never
  *	have it on common hardware.

@@ -77,6 +77,8 @@ struct attempt {
 /* What a connection needs until its SSL goes. From loop->setup_pool. */
 struct setup {
 	struct origin origin;
+	uint64_t begun_us;
+	uint64_t token;			/* of the name look-up */
 	struct ossl *ossl;
 	struct ticket *offered;		/* reserved: put back or spent */
 	enum ktc_reason why_no_ticket;
@@ -127,9 +129,7 @@ struct ktc_conn {
 	struct timer timer;
 	uint64_t deadline_us;		/* of the state */
 	uint64_t active_us;		/* last byte either way */
-	uint64_t begun_us;
 	uint64_t drain_at_us;		/* CLOSING: look at the queue again */
-	uint64_t token;			/* of its name look-up */
 	uint64_t queued;		/* bytes in the send queue */
 	uint64_t records[2];		/* user plane; kernel's are its own */
 	uint64_t bytes[2];
@@ -140,7 +140,7 @@ struct ktc_conn {
 	char *alpn;
 	const char *cipher;		/* OpenSSL's, static */
 	const char *error_text;		/* static */
-	long verify_result;
+	int32_t verify_result;		/* X509_V_* */
 	int err;			/* the first one; sticks */
 	int os_errno;
 	int offload_errno;
@@ -166,34 +166,34 @@ struct ktc_conn {
 	uint8_t key_update;		/* to send: 1, or 2 asking for one */
 	uint8_t notes;			/* NOTE_*, told by ev_notes */
 	uint8_t drain_zeros;
-	bool alert_sent;
-	bool resumed;
-	bool verified;
-	bool unix_socket;
-	bool ulp_set;
-	bool ulp_pending;
-	bool recv_armed;
-	bool recv_cancel;		/* asked to stop */
-	bool recv_exact;		/* for the rest of a record */
-	bool rx_rekeyed;		/* EKEYEXPIRED may still come for it */
-	bool move_fatal;
-	bool recv_paused;
-	bool on_again;
-	bool on_starved;
-	bool eof;			/* close_notify came */
-	bool fin;			/* the stream ended */
-	bool send_busy;
-	bool key_update_sent;		/* TX keys are to be changed */
-	bool closing_asked;
-	bool close_notify_sent;
-	bool shut;			/* SHUT_WR done */
-	bool detach;			/* asked for */
-	bool detached;
-	bool no_tickets;
-	bool no_resume;
-	bool opened;			/* OPEN is queued or delivered */
-	bool cancelled;			/* ENDING: the cancel is submitted */
-	bool free_setup;		/* when it is safe */
+	bool alert_sent : 1;
+	bool resumed : 1;
+	bool verified : 1;
+	bool unix_socket : 1;
+	bool ulp_set : 1;
+	bool ulp_pending : 1;
+	bool recv_armed : 1;
+	bool recv_cancel : 1;		/* asked to stop */
+	bool recv_exact : 1;		/* for the rest of a record */
+	bool rx_rekeyed : 1;		/* EKEYEXPIRED may still come for it */
+	bool move_fatal : 1;
+	bool recv_paused : 1;
+	bool on_again : 1;
+	bool on_starved : 1;
+	bool eof : 1;			/* close_notify came */
+	bool fin : 1;			/* the stream ended */
+	bool send_busy : 1;
+	bool key_update_sent : 1;		/* TX keys are to be changed */
+	bool closing_asked : 1;
+	bool close_notify_sent : 1;
+	bool shut : 1;			/* SHUT_WR done */
+	bool detach : 1;			/* asked for */
+	bool detached : 1;
+	bool no_tickets : 1;
+	bool no_resume : 1;
+	bool opened : 1;			/* OPEN is queued or delivered */
+	bool cancelled : 1;			/* ENDING: the cancel is submitted */
+	bool free_setup : 1;		/* when it is safe */
 };
 
 /* --------------------------------------------- conn.c, for those it calls */

@@ -236,7 +236,7 @@ static void loop_wake_done(struct ktc_loop *loop)
 	while (loop->resolver &&
 	       resolver_next(loop->resolver, &token, &err, &addrs)) {
 		conn = loop->conns[(uint32_t)token];
-		if (conn && conn->token == token)
+		if (conn && conn->setup && conn->setup->token == token)
 			conn_resolved(conn, err, &addrs);
 	}
 }
@@ -558,6 +558,28 @@ static bool loop_reap_guest(struct ktc_loop *loop)
 	return io_uring_submit_and_wait(u, io_uring_cq_ready(u) + 1) >= 0;
 }
 
+/*
+ * What lies between head and tail is user space's to arrange: ours are taken
+ * out, the caller's close up towards the tail in their order.
+ */
+static void loop_close_up(struct ktc_loop *loop)
+{
+	struct io_uring *u = loop->ring.u;
+	unsigned int head = *u->cq.khead;
+	unsigned int mask = u->cq.ring_mask;
+	unsigned int from, to;
+	struct ring_tag tag;
+
+	from = to = head + io_uring_cq_ready(u);
+	while (from-- != head) {
+		const struct io_uring_cqe *cqe = &u->cq.cqes[from & mask];
+
+		if (!ring_untag(&loop->ring, cqe->user_data, &tag))
+			u->cq.cqes[--to & mask] = *cqe;
+	}
+	io_uring_cq_advance(u, to - head);
+}
+
 static bool loop_drain(struct ktc_loop *loop)
 {
 	while (loop->ring.inflight) {
@@ -572,6 +594,8 @@ static bool loop_drain(struct ktc_loop *loop)
 			loop_reap(loop);
 		}
 	}
+	if (loop->ring.guest)
+		loop_close_up(loop);
 	return true;
 }
 

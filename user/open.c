@@ -42,7 +42,7 @@ void conn_connected(struct ktc_conn *conn, int fd)
 	int err;
 
 	conn->fd = fd;
-	conn->connect_us = conn->loop->now_us - conn->begun_us;
+	conn->connect_us = conn->loop->now_us - conn->setup->begun_us;
 	conn_set_state(conn, CONN_HANDSHAKING);
 	conn_set_deadline(conn, conn->client->config.handshake_timeout_ms);
 	conn->plane = &plane_user;
@@ -94,7 +94,7 @@ static int conn_resolve(struct ktc_conn *conn)
 	ret = loop_resolver(conn->loop, &resolver);
 	if (!ret)
 		ret = resolver_start(resolver, origin->host, origin->port,
-				     conn->token, &now);
+				     conn->setup->token, &now);
 	if (ret < 0)
 		return ret;
 	if (ret)
@@ -168,6 +168,8 @@ int conn_new(struct ktc_loop *loop, struct ktc_client *client,
 
 	if (!opts->host && !opts->addr) {
 		fd = opts->fd;
+		if (fd < 0)
+			return -KTC_E_OPTION;
 		err = fd_check(fd, &peer, &peer_len);
 		if (err)
 			return err;
@@ -201,12 +203,12 @@ int conn_new(struct ktc_loop *loop, struct ktc_client *client,
 				      setup->origin.addr.ss_family == AF_UNIX;
 	event_queue_init(&setup->held);
 	loop->now_us = sys->now_us();
-	conn->begun_us = conn->active_us = loop->now_us;
+	setup->begun_us = conn->active_us = loop->now_us;
 	err = loop_add(loop, conn, &conn->slot);
 	if (err)
 		goto out_origin;
 	conn->client = client_get(client);
-	conn->token = (uint64_t)++loop->serial << 32 | conn->slot;
+	setup->token = (uint64_t)++loop->serial << 32 | conn->slot;
 	err = conn_begin(conn, fd);
 	if (err)
 		goto out_remove;
@@ -261,7 +263,7 @@ void conn_open(struct ktc_conn *conn)
 	if (conn->opened)
 		return;
 	conn->opened = true;
-	conn->handshake_us = conn->loop->now_us - conn->begun_us -
+	conn->handshake_us = conn->loop->now_us - conn->setup->begun_us -
 			     conn->connect_us;
 	client_count(conn->client,
 		     conn->resumed ? COUNT_RESUMED : COUNT_FULL);

@@ -84,7 +84,9 @@ int ring_init(struct ring *ring, const struct ktc_loop_opts *opts)
 	if (opts->ring) {
 		ring->u = opts->ring;
 		/* the handover's chain must fit, and be submitted as one */
-		if (ring->u->sq.ring_entries < LIMIT_RING_ENTRIES_MIN)
+		if (ring->u->sq.ring_entries < LIMIT_RING_ENTRIES_MIN ||
+		    ring->u->flags & (IORING_SETUP_SQE128 |
+				      IORING_SETUP_CQE32))
 			return -KTC_E_OPTION;
 		ring->guest = true;
 		ring->enabled = true;

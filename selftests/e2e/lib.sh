@@ -154,6 +154,7 @@ start_s_server()
 		cat "$server_log" >&2
 		die "s_server does not start"
 	}
+	# shellcheck disable=SC2034 # for the scripts
 	server_port=$(sed -n 's/^ACCEPT .*://p' "$server_log")
 }
 
@@ -261,7 +262,8 @@ run_tests()
 		tests_run=$((tests_run + 1))
 		test_rc=0
 		test_args=$(echo "$test_spec" | tr : ' ')
-		test_name=$(echo "${test_spec#test_}" | tr :. _-)
+		test_name=$(echo "${test_spec#test_}" |
+			sed 's/:-*/_/g; s/[.-]/_/g')
 		rm -f "$dir/skip"
 		# The shell ignores -e below "||", so a test says "|| fail".
 		# shellcheck disable=SC2086 # a list of words

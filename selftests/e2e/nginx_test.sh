@@ -70,13 +70,16 @@ test_resumed_handshakes()
 	expect_plane measured 40 "$policy"
 }
 
-# A server that keeps no sessions gets full handshakes, and the reason is
-# counted.
-test_declined_sessions_are_full_handshakes()
+# A server that gives session ids and keeps no sessions: full handshakes, and
+# the reason is counted.
+test_declined_sessions_are_said()
 {
 	start_origin --tls 1.2 --tickets off --session-cache none
 	client connect -c 1 -n 5 --tls 1.2 "$(target)" || fail "ktc-bench"
 	expect "full by the client" 5 "$(json measured.full)"
+	expect "reason counted" 5 "$(json measured.not_resumed.count)"
+	json measured.not_resumed.text | grep -q 'server chose' ||
+		fail "the reason is not the server's choice"
 	expect_log 6 1.2 6 0
 }
 
@@ -156,7 +159,7 @@ test_auto_moves_a_transfer_to_the_kernel()
 test_missing_kernel_tls_is_said()
 {
 	! has_ktls || skip "this kernel has kernel TLS"
-	start_origin
+	start_origin --tls any
 	client connect -n 4 --plane always "$(target)" || fail "ktc-bench"
 	expect_plane measured 4 always
 	expect "reason counted" 4 "$(json measured.planes.rx.not_kernel.count)"
@@ -211,7 +214,7 @@ run_tests \
 	test_full_handshakes:1.3:never test_full_handshakes:1.3:always \
 	test_resumed_handshakes:1.2:never test_resumed_handshakes:1.2:always \
 	test_resumed_handshakes:1.3:never test_resumed_handshakes:1.3:always \
-	test_declined_sessions_are_full_handshakes test_session_ids_resume \
+	test_declined_sessions_are_said test_session_ids_resume \
 	test_tickets_are_used_once \
 	test_kernel_counts_every_connection:1.2 \
 	test_kernel_counts_every_connection:1.3 \

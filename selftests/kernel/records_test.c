@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The life of a connection on both planes: handshake, move, data, tickets,
  * KeyUpdate, the end. Every test runs for each TLS version, cipher and plane.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* Runs a loop for a test and notes what its events say; see drive.h. */
 #include "drive.h"
 

@@ -17,6 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sys.h"
+
+#define CONSEQUENCES_MAX 8
+
 /* Failures that nobody has to notice: the library does without the call. */
 static const bool harmless[FAULT_NR_CALLS] = {
 	[FAULT_SHUTDOWN] = true,
@@ -27,12 +31,19 @@ static const bool harmless[FAULT_NR_CALLS] = {
 };
 
 /* Errors beside the call's own in which its failure may end. */
-static const int consequences[FAULT_NR_CALLS][2] = {
+static const int consequences[FAULT_NR_CALLS][CONSEQUENCES_MAX] = {
 	[FAULT_LOOKUP] = { -KTC_E_RESOLVE },
 	[FAULT_THREAD] = { -EAGAIN },
 	/* a TLS_RX refused behind a TLS_TX that was taken */
 	[FAULT_SETSOCKOPT] = { -KTC_E_HANDOVER, -KTC_E_KEY_UPDATE },
-	[FAULT_CQE_SOCKOPT] = { -KTC_E_HANDOVER },
+	/*
+	 * The kernel has done what it is said to have refused. With TLS_TX
+	 * there and not believed in, records go into records, MSG_WAITALL is
+	 * not supported and a control record ends a plain receive.
+	 */
+	[FAULT_CQE_SOCKOPT] = { -KTC_E_HANDOVER, -EOPNOTSUPP, -EIO,
+				-KTC_E_RECORD, -KTC_E_DECRYPT, -KTC_E_ALERT,
+				-KTC_E_TRUNCATED },
 };
 
 bool sweep_wrong(struct sweep *s, const char *fmt, ...)
@@ -64,8 +75,10 @@ static void crash(int nr)
 	n = snprintf(text, sizeof(text), "# crash: call %u (%s) failed %s\n",
 		     crash_sweep->nth, fault_name(fault_first()),
 		     crash_sweep->mode == FAULT_ONCE ? "once" : "for ever");
-	/* nothing is left to do if that fails */
-	(void)!write(STDERR_FILENO, text, (size_t)n);
+	/* an assertion ends in abort() too, and has told what is wrong; if
+	 * the write fails nothing is left to do */
+	if (!crash_sweep->wrong[0])
+		(void)!write(STDERR_FILENO, text, (size_t)n);
 	/* and now as it would have gone, with a sanitizer's report */
 	(void)sigaction(nr, &crash_before[nr], NULL);
 	(void)raise(nr);
@@ -130,6 +143,48 @@ void sweep_fini(struct sweep *s)
 	s->pattern = NULL;
 }
 
+static struct ktc_caps caps_now(void)
+{
+	struct ktc_caps caps = { .size = sizeof(caps) };
+
+	if (ktc_probe(&caps))
+		memset(&caps, 0, sizeof(caps));
+	return caps;
+}
+
+bool sweep_has_ktls(void)
+{
+	return caps_now().ktls;
+}
+
+bool sweep_has_chain(void)
+{
+	return caps_now().ring_sockopt;
+}
+
+static int no_ring(unsigned int entries, struct io_uring *ring,
+		   struct io_uring_params *params)
+{
+	(void)entries;
+	(void)ring;
+	(void)params;
+	return -ENOSYS;
+}
+
+int sweep_without_chain(void)
+{
+	struct ktc_caps caps = { .size = sizeof(caps) };
+	struct sys_ops ops = sys_real;
+	int err;
+
+	/* the answer is kept for as long as the process lives */
+	ops.ring_init = no_ring;
+	sys = &ops;
+	err = ktc_probe(&caps);
+	sys = &sys_real;
+	return err ? err : caps.ring_sockopt ? -EBUSY : 0;
+}
+
 static unsigned int open_fds(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -154,17 +209,11 @@ static bool explained(int err)
 			continue;
 		if (err == fault_result(call))
 			return true;
-		for (i = 0; i < 2; i++)
-			if (consequences[call][i] && consequences[call][i] == err)
+		for (i = 0; i < CONSEQUENCES_MAX; i++)
+			if (err && consequences[call][i] == err)
 				return true;
 	}
-	/*
-	 * The kernel has done what the completion is said to have failed at:
-	 * a TLS_TX that is there and not believed in leaves both ends with
-	 * records of records.
-	 */
-	return fault_hit(FAULT_CQE_SOCKOPT) &&
-	       ktc_error_class(err) == KTC_CLASS_PROTOCOL;
+	return false;
 }
 
 static void judge_error(struct sweep *s)
@@ -245,20 +294,32 @@ static void sweep_run(struct sweep *s, sweep_fn fn)
 			    open_fds());
 }
 
-const char *sweep_all(struct sweep *s, sweep_fn fn)
+static void sweep_mode(struct sweep *s, sweep_fn fn)
 {
-	for (s->mode = FAULT_ONCE; s->mode <= FAULT_FOR_EVER; s->mode++) {
-		for (s->nth = 1; s->nth <= SWEEP_CALLS_MAX; s->nth++) {
-			sweep_run(s, fn);
-			if (s->wrong[0])
-				return s->wrong;
-			if (!fault_fired())
-				break;
-		}
+	unsigned int clean = 0, failed = 0;
+
+	for (s->nth = 1; clean < SWEEP_CLEAN; s->nth++) {
 		if (s->nth > SWEEP_CALLS_MAX)
 			sweep_wrong(s, "more calls than any scenario has");
-		else if (s->nth <= s->calls_min)
-			sweep_wrong(s, "only %u calls could fail", s->nth - 1);
+		else
+			sweep_run(s, fn);
+		if (s->wrong[0])
+			return;
+		clean = fault_fired() ? 0 : clean + 1;
+		failed += !clean;
+	}
+	if (failed < s->calls_min)
+		sweep_wrong(s, "only %u calls could fail", failed);
+}
+
+const char *sweep_all(struct sweep *s, sweep_fn fn)
+{
+	static const enum fault_mode modes[] = { FAULT_ONCE, FAULT_FOR_EVER };
+	size_t i;
+
+	for (i = 0; i < 2 && !s->wrong[0]; i++) {
+		s->mode = modes[i];
+		sweep_mode(s, fn);
 	}
 	return s->wrong[0] ? s->wrong : NULL;
 }

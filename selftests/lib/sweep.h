@@ -14,8 +14,7 @@
  *
  *	ASSERT_EQ(0, sweep_init(&s, KTC_TLS1_3, KTC_POLICY_NEVER));
  *	s.peer_opts.steps = script;
- *	wrong = sweep_all(&s, scenario);
- *	ASSERT_EQ(NULL, wrong) TH_LOG("%s", wrong);
+ *	SWEEP(&s, scenario);
  *	sweep_fini(&s);
  */
 #ifndef SELFTESTS_SWEEP_H
@@ -29,6 +28,8 @@
 #define SWEEP_WAIT_MS 5000	/* longer without an event is a hang */
 #define SWEEP_DEADLINE_MS 2000	/* the client's deadlines, all of them */
 #define SWEEP_CALLS_MAX 2000	/* a scenario has fewer */
+#define SWEEP_CLEAN 3		/* runs in a row without a failure end it: how
+				 * many calls there are varies with timing */
 #define SWEEP_BYTES 200000	/* pattern at hand */
 
 struct sweep {
@@ -66,6 +67,20 @@ void sweep_fini(struct sweep *s);
 
 /* NULL, or what is wrong, with the call that had failed. */
 const char *sweep_all(struct sweep *s, sweep_fn fn);
+
+/* The same as the body of a TEST. */
+#define SWEEP(s, fn) \
+	do { \
+		const char *wrong_ = sweep_all(s, fn); \
+		ASSERT_EQ(NULL, wrong_) TH_LOG("%s", wrong_); \
+	} while (0)
+
+/* What the kernel can do: for SKIP. Before sweep_init(). */
+bool sweep_has_ktls(void);
+bool sweep_has_chain(void);
+/* From here on the library finds that the ring cannot set socket options.
+ * Before the library is used. */
+int sweep_without_chain(void);
 
 /* For scenarios. Each is false when the run cannot go on. */
 void sweep_arm(struct sweep *s);		/* calls count from here */
