@@ -207,8 +207,9 @@ static void hook_rekeyed(void *arg, int dir)
 	struct ktc_conn *conn = arg;
 
 	conn->rekeys[dir]++;
-	if (dir == KTC_TX)
-		conn->key_records = 0;
+	conn->key_records[dir] = 0;
+	if (dir == KTC_RX)
+		conn->rx_update_asked = false;
 	conn_note(conn, KTC_EV_REKEYED, dir);
 }
 
@@ -245,27 +246,36 @@ bool conn_can_rekey(const struct ktc_conn *conn)
 }
 
 /* Records under one key are bounded (RFC 8446 section 5.5). */
+static uint64_t conn_records_max(const struct ktc_conn *conn)
+{
+	if (conn->client->records_max)
+		return conn->client->records_max;
+	return conn->suite ? conn->suite->records_max : UINT64_MAX;
+}
+
 static void conn_check_limit(struct ktc_conn *conn)
 {
-	uint64_t max = conn->client->records_max;
+	uint64_t max = conn_records_max(conn);
 	uint64_t seq;
 
-	if (!max && conn->suite)
-		max = conn->suite->records_max;
-	if (!max || conn->key_records < max || conn->key_update ||
-	    conn->key_update_sent)
+	/* what we send is an upper bound: the kernel knows exactly */
+	if (conn->kernel[KTC_TX] && conn->key_records[KTC_TX] >= max &&
+	    !handover_seq(conn->fd, conn->suite, KTC_TX, &seq))
+		conn->key_records[KTC_TX] = seq;
+	if (conn->key_records[KTC_TX] < max && conn->key_records[KTC_RX] < max)
 		return;
-	/* key_records is an upper bound: the kernel knows exactly */
-	if (conn->kernel[KTC_TX] &&
-	    !handover_seq(conn->fd, conn->suite, KTC_TX, &seq)) {
-		conn->key_records = seq;
-		if (seq < max)
-			return;
-	}
-	if (conn_can_rekey(conn))
-		conn->key_update = 1;
-	else
+	if (!conn_can_rekey(conn)) {
 		conn_fail(conn, -KTC_E_KEY_LIMIT, 0);
+		return;
+	}
+	if (conn->key_update || conn->key_update_sent)
+		return;
+	if (conn->key_records[KTC_TX] >= max)
+		conn->key_update = 1;
+	if (conn->key_records[KTC_RX] >= max && !conn->rx_update_asked) {
+		conn->key_update = 2;
+		conn->rx_update_asked = true;
+	}
 }
 
 static void detach_pump(struct ktc_conn *conn)

@@ -133,7 +133,7 @@ struct ktc_conn {
 	uint64_t queued;		/* bytes in the send queue */
 	uint64_t records[2];		/* user plane; kernel's are its own */
 	uint64_t bytes[2];
-	uint64_t key_records;		/* sent under this key, upper bound */
+	uint64_t key_records[2];	/* under this key; TX: upper bound */
 	uint64_t kernel_base[2];	/* the kernel's number at handover */
 	uint8_t secret[2][SUITE_SECRET_MAX]; /* TLS 1.3, for KeyUpdate */
 	struct record_rate rate;
@@ -152,7 +152,7 @@ struct ktc_conn {
 	uint32_t rekeys[2];
 	uint16_t version;
 	uint16_t tickets;
-	uint16_t empty_records;
+	uint16_t until_count;		/* receives until RX is counted */
 	int16_t alert;
 	uint8_t state;
 	uint8_t error_state;
@@ -175,6 +175,7 @@ struct ktc_conn {
 	bool recv_armed : 1;
 	bool recv_cancel : 1;		/* asked to stop */
 	bool recv_exact : 1;		/* for the rest of a record */
+	bool rx_update_asked : 1;	/* of the peer, for the RX limit */
 	bool rx_rekeyed : 1;		/* EKEYEXPIRED may still come for it */
 	bool move_fatal : 1;
 	bool recv_paused : 1;

@@ -21,6 +21,10 @@
 #define LIMIT_TICKETS_PER_CONN	16u	/* tickets kept of one connection */
 #define LIMIT_HANDSHAKE_BYTES	(256u * 1024u) /* from the server, until done */
 
+/* kernel plane: receives between two looks at the kernel's record number; at
+ * 16384 records in each that is 2^22, well within every AEAD limit */
+#define LIMIT_COUNT_RECEIVES	256u
+
 /* names and addresses */
 #define LIMIT_NAME		253u	/* a DNS name, characters */
 #define LIMIT_SCOPE		512u

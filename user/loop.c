@@ -422,6 +422,12 @@ static int loop_round(struct ktc_loop *loop, int timeout_ms)
 	return 0;
 }
 
+static bool loop_has_work(const struct ktc_loop *loop)
+{
+	return !loop->ring.guest &&
+	       (loop->again || io_uring_sq_ready(loop->ring.u));
+}
+
 int loop_events(struct ktc_loop *loop, struct ktc_event *ev, unsigned int max,
 		int timeout_ms)
 {
@@ -442,12 +448,17 @@ int loop_events(struct ktc_loop *loop, struct ktc_event *ev, unsigned int max,
 			return err;
 		if (loop->events.head)
 			return loop_take(loop, ev, max);
+		/* a host may wait elsewhere now: what was armed must be out */
+		if (loop_has_work(loop)) {
+			timeout_ms = 0;
+			continue;
+		}
 		if (loop->woken || loop->ring.guest || loop->now_us >= until) {
 			loop->woken = false;
 			return 0;
 		}
-		if (timeout_ms > 0)
-			timeout_ms = (until - loop->now_us + 999) / 1000;
+		timeout_ms = until == TIMER_NEVER ? -1 :
+				     (int)((until - loop->now_us + 999) / 1000);
 	}
 }
 

@@ -73,6 +73,8 @@ static void kernel_key_update(struct ktc_conn *conn, uint8_t request)
 	}
 	conn->rekeys[KTC_RX]++;
 	conn->rx_rekeyed = true;
+	conn->rx_update_asked = false;
+	conn->key_records[KTC_RX] = 0;
 	conn_note(conn, KTC_EV_REKEYED, KTC_RX);
 	if (request && !conn->key_update)
 		conn->key_update = 1;
@@ -177,6 +179,21 @@ static uint8_t kernel_type(struct io_uring_recvmsg_out *out)
 	return *CMSG_DATA(cmsg);
 }
 
+/*
+ * One receive can hold thousands of small records, which only the kernel has
+ * counted: it is asked often enough for the limit, seldom enough for the cost.
+ */
+static void kernel_count_rx(struct ktc_conn *conn)
+{
+	uint64_t seq;
+
+	if (conn->until_count--)
+		return;
+	conn->until_count = LIMIT_COUNT_RECEIVES;
+	if (!handover_seq(conn->fd, conn->suite, KTC_RX, &seq))
+		conn->key_records[KTC_RX] = seq;
+}
+
 static void kernel_record(struct ktc_conn *conn, uint32_t bid, size_t res)
 {
 	uint8_t *buf = ring_buf(&conn->loop->ring, bid);
@@ -194,6 +211,7 @@ static void kernel_record(struct ktc_conn *conn, uint32_t bid, size_t res)
 	p = io_uring_recvmsg_payload(out, &recv_shape);
 	len = MIN(out->payloadlen, LIMIT_RECV_BUFFER - (size_t)(p - buf));
 	type = kernel_type(out);
+	kernel_count_rx(conn);
 	if (type == RECORD_DATA && len) {
 		conn_data(conn, bid, p, len);
 		return;
@@ -391,7 +409,7 @@ static void kernel_rekey_tx(struct ktc_conn *conn)
 		conn_fail(conn, -KTC_E_KEY_UPDATE, -err);
 		return;
 	}
-	conn->key_records = 0;
+	conn->key_records[KTC_TX] = 0;
 	conn->rekeys[KTC_TX]++;
 	conn_note(conn, KTC_EV_REKEYED, KTC_TX);
 }

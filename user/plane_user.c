@@ -55,6 +55,7 @@ static ssize_t user_record(struct ktc_conn *conn, uint8_t *out, size_t room)
 	while ((n = ossl_read(o, out + got, room - got)) > 0)
 		got += n;
 	conn->records[KTC_RX]++;
+	conn->key_records[KTC_RX]++;
 	if (n < 0)
 		return n;
 	if (!got && !record_rate_take(&conn->rate, conn->loop->now_us))

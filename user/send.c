@@ -51,7 +51,7 @@ void conn_sent(struct ktc_conn *conn, uint64_t n)
 	conn->queued -= n;
 	conn->bytes[KTC_TX] += n;
 	/* an upper bound: each piece may end in a record of its own */
-	conn->key_records += n / LIMIT_RECORD_PLAIN + 1;
+	conn->key_records[KTC_TX] += n / LIMIT_RECORD_PLAIN + 1;
 	if (op->sent == op->len)
 		send_pop(conn, 0);
 }

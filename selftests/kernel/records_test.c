@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "certs.h"
+#include "client.h"
 #include "drive.h"
 #include "peer.h"
 
@@ -560,6 +561,68 @@ TEST_F(records, our_key_update_is_followed)
 	       self->c.rekeyed[KTC_TX]));
 	CLOSE_IN_ORDER();
 	EXPECT_EQ(1, self->res.key_updates_received);
+}
+
+TEST_F(records, the_sending_key_is_changed_at_its_limit)
+{
+	static const struct peer_step script[] = {
+		{ .op = PEER_HANDSHAKE },
+		{ .op = PEER_RECV, .a = 50000 },
+		{ .op = PEER_SEND, .a = 1000 },
+		{ .op = PEER_DISCARD },
+		{ 0 },
+	};
+	bool kernel = variant->policy == KTC_POLICY_ALWAYS;
+	unsigned int i;
+
+	self->d.client->records_max = 20;
+	START(script);
+	UNTIL(self->c.open);
+	for (i = 0; i < 50 && !self->c.closed; i++) {
+		if (ktc_conn_send(self->c.conn, self->pattern + i * 1000, 1000,
+				  i))
+			break;
+		ASSERT_TRUE(DRIVE_UNTIL(&self->d, self->c.sent == i + 1 ||
+						  self->c.closed));
+	}
+	if (variant->version != KTC_TLS1_3 || (kernel && !caps_rekey())) {
+		/* no new key to be had: the connection is retired */
+		UNTIL(self->c.closed);
+		EXPECT_EQ(-KTC_E_KEY_LIMIT, self->c.err);
+		EXPECT_EQ(20, self->c.sent);
+		return;
+	}
+	UNTIL(self->c.received == 1000);
+	EXPECT_LE(2, self->c.rekeyed[KTC_TX]);
+	CLOSE_IN_ORDER();
+	EXPECT_LE(2, self->res.key_updates_received);
+	EXPECT_EQ(50000, self->res.bytes_received);
+}
+
+TEST_F(records, the_receiving_key_is_changed_at_its_limit)
+{
+	static const struct peer_step script[] = {
+		{ .op = PEER_HANDSHAKE },
+		{ .op = PEER_SEND, .a = 2000 * 10, .b = 10 },
+		{ .op = PEER_WAIT_KEY_UPDATE, .a = 1 },
+		{ .op = PEER_SEND, .a = 1000 },
+		{ .op = PEER_DISCARD },
+		{ 0 },
+	};
+	bool kernel = variant->policy == KTC_POLICY_ALWAYS;
+
+	self->d.client->records_max = 300;
+	START(script);
+	UNTIL(self->c.open);
+	if (variant->version != KTC_TLS1_3 || (kernel && !caps_rekey())) {
+		UNTIL(self->c.closed);
+		EXPECT_EQ(-KTC_E_KEY_LIMIT, self->c.err);
+		return;
+	}
+	/* as the peer counts them: what it says is pattern from its start */
+	UNTIL(self->c.received == 21000 && self->c.rekeyed[KTC_RX]);
+	EXPECT_FALSE(self->c.mismatch);
+	CLOSE_IN_ORDER();
 }
 
 TEST_F(records, eof_without_close_notify_is_truncation)
