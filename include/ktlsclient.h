@@ -704,7 +704,8 @@ KTC_API int ktc_conn_offload(struct ktc_conn *conn);
  * @conn: an open TLS 1.3 connection
  * @request_peer: ask the peer to update its keys too
  *
- * Queued behind what was sent before. REKEYED follows.
+ * It goes out when the send under way has ended, before those still queued.
+ * REKEYED follows.
  *
  * Context: the loop's thread.
  * Return: 0; -KTC_E_UNSUPPORTED for TLS 1.2, or on the kernel plane of a

@@ -266,7 +266,8 @@ static bool conn_drained(struct ktc_conn *conn)
 {
 	int outq;
 
-	if (!conn->kernel[KTC_TX] || conn->bytes[KTC_TX] < LIMIT_NEVER_WAITS)
+	if (!conn->kernel[KTC_TX] ||
+	    (!conn->foreign_fd && conn->bytes[KTC_TX] < LIMIT_NEVER_WAITS))
 		return true;
 	if (conn->drain_at_us != TIMER_NEVER &&
 	    conn->loop->now_us < conn->drain_at_us)

@@ -228,9 +228,12 @@ bool conn_may_send(const struct ktc_conn *conn)
 
 static bool conn_wants_recv(const struct ktc_conn *conn)
 {
-	if (conn->recv_armed || conn->on_starved || conn->fin ||
-	    conn->move != MOVE_NONE)
+	if (conn->recv_armed || conn->on_starved || conn->fin)
 		return false;
+	/* while our sends run out the peer must not be stuck in its own */
+	if (conn->move != MOVE_NONE)
+		return conn->move == MOVE_QUIET && conn->opened &&
+		       conn->send_busy && !conn->recv_paused && !conn->eof;
 	if (conn->state == CONN_HANDSHAKING || conn->state == CONN_CLOSING)
 		return !(conn->eof && conn->state == CONN_CLOSING);
 	return conn->state == CONN_OPEN && !conn->recv_paused && !conn->eof;
@@ -314,10 +317,13 @@ static bool conn_arm(struct ktc_conn *conn)
 /* auto: once a connection has carried enough, offload pays. */
 static void conn_weigh(struct ktc_conn *conn)
 {
-	if (conn->policy == KTC_POLICY_AUTO && conn->state == CONN_OPEN &&
-	    conn->why[KTC_TX] == KTC_WHY_NOT_YET && !conn->eof &&
-	    conn->bytes[KTC_RX] + conn->bytes[KTC_TX] >=
-		    conn->client->config.auto_bytes)
+	uint64_t bytes = conn->bytes[KTC_RX] + conn->bytes[KTC_TX];
+
+	if (conn->policy != KTC_POLICY_AUTO || conn->state != CONN_OPEN ||
+	    conn->why[KTC_TX] != KTC_WHY_NOT_YET || conn->eof ||
+	    conn->closing_asked || conn->detach)
+		return;
+	if (bytes - conn->setup->weigh_from >= conn->client->config.auto_bytes)
 		move_start(conn);
 }
 

@@ -93,6 +93,7 @@ struct setup {
 	size_t out_len;
 	size_t out_sent;
 	uint64_t tickets_until_us;	/* kernel plane: SSL goes then */
+	uint64_t weigh_from;		/* bytes at the last abandoned move */
 	struct handover handover;	/* while the chain runs */
 };
 
@@ -169,6 +170,7 @@ struct ktc_conn {
 	bool alert_sent : 1;
 	bool resumed : 1;
 	bool verified : 1;
+	bool foreign_fd : 1;		/* the caller's socket, as it set it up */
 	bool unix_socket : 1;
 	bool ulp_set : 1;
 	bool ulp_pending : 1;

@@ -196,6 +196,8 @@ static void loop_arm_timer(struct ktc_loop *loop)
 int loop_wake(struct ktc_loop *loop)
 {
 	const uint64_t one = 1;
+	int saved = errno;
+	int err = 0;
 
 	/*
 	 * Release: what the caller did before comes before the flag. Pairs
@@ -204,8 +206,9 @@ int loop_wake(struct ktc_loop *loop)
 	atomic_store_explicit(&loop->wake_asked, true, memory_order_release);
 	/* EAGAIN: the counter is full of unread wakes, which is as good */
 	if (write(loop->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		return -errno;
-	return 0;
+		err = -errno;
+	errno = saved; /* a signal handler may be the caller */
+	return err;
 }
 
 static void loop_arm_wake(struct ktc_loop *loop)
@@ -411,7 +414,8 @@ static int loop_round(struct ktc_loop *loop, int timeout_ms)
 	loop_arm_wake(loop);
 	loop_arm_timer(loop);
 	/* nobody waits while there is something to do */
-	if (loop->events.head || loop->again)
+	if (loop->events.head || loop->again ||
+	    (loop->starved && loop->ring.bufs_out < loop->ring.nr_bufs))
 		timeout_ms = 0;
 	err = ring_submit(&loop->ring, timeout_ms);
 	if (err)

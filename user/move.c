@@ -71,8 +71,11 @@ void move_start(struct ktc_conn *conn)
 
 void move_abandon(struct ktc_conn *conn, enum ktc_reason why)
 {
-	if (conn->move == MOVE_QUIET)
-		move_end(conn, why);
+	if (conn->move != MOVE_QUIET)
+		return;
+	/* not again at once: it was the peer that did not let us */
+	conn->setup->weigh_from = conn->bytes[KTC_RX] + conn->bytes[KTC_TX];
+	move_end(conn, why);
 }
 
 /* ----------------------------------------------------------- the chain -- */
@@ -175,6 +178,9 @@ void move_done(struct ktc_conn *conn, unsigned int step, int res)
 		else if (step == HANDOVER_ULP)
 			conn->ulp_set = true;
 		conn->move_fatal = fatal;
+	} else if (step == HANDOVER_RX && !res) {
+		/* the chain was cut: only one of its ends took hold */
+		conn->move_fatal = true;
 	}
 	if (--conn->move_left || conn->state != CONN_HANDING_OVER)
 		return;

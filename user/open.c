@@ -199,6 +199,7 @@ int conn_new(struct ktc_loop *loop, struct ktc_client *client,
 	conn->no_tickets = (opts->flags & KTC_CONN_NO_TICKETS) ||
 			   (client->config.flags & KTC_CLIENT_NO_RESUME);
 	conn->recv_paused = opts->flags & KTC_CONN_RECV_PAUSED;
+	conn->foreign_fd = fd >= 0;
 	conn->unix_socket = fd >= 0 ? peer.ss_family == AF_UNIX :
 				      setup->origin.addr.ss_family == AF_UNIX;
 	event_queue_init(&setup->held);

@@ -485,6 +485,8 @@ static int ossl_answer_key_update(struct ossl *o)
 {
 	if (!o->tls13 || SSL_get_key_update_type(o->ssl) == SSL_KEY_UPDATE_NONE)
 		return 0;
+	if (SSL_get_shutdown(o->ssl) & SSL_SENT_SHUTDOWN)
+		return 0; /* close_notify was our last word */
 	return ossl_key_update(o, false);
 }
 

@@ -22,7 +22,8 @@ static bool user_recv_arm(struct ktc_conn *conn)
 	if (!ring_room(ring, 1))
 		return false;
 	sqe = conn_sqe(conn);
-	if (conn->state == CONN_OPEN || conn->state == CONN_CLOSING) {
+	if (conn->state == CONN_OPEN || conn->state == CONN_CLOSING ||
+	    (conn->opened && conn->send_busy)) {
 		conn->recv_exact = false;
 		io_uring_prep_recv_multishot(sqe, conn->fd, NULL, 0, 0);
 	} else {
