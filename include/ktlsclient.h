@@ -452,9 +452,10 @@ KTC_API void ktc_loop_free(struct ktc_loop *loop);
  * also submits.
  *
  * Context: the loop's thread.
- * Return: the descriptor; it belongs to the loop.
+ * Return: the descriptor, which belongs to the loop (for a guest the ring's
+ * own); or -EMFILE, -ENFILE, -ENOMEM.
  */
-KTC_API int ktc_loop_fd(const struct ktc_loop *loop);
+KTC_API int ktc_loop_fd(struct ktc_loop *loop);
 
 /**
  * ktc_loop_handle_cqe() - give a completion from the caller's ring

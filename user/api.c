@@ -144,9 +144,9 @@ void ktc_loop_free(struct ktc_loop *loop)
 	loop_free(loop);
 }
 
-int ktc_loop_fd(const struct ktc_loop *loop)
+int ktc_loop_fd(struct ktc_loop *loop)
 {
-	return loop->ring.u->ring_fd;
+	return loop_fd(loop);
 }
 
 int ktc_loop_handle_cqe(struct ktc_loop *loop, uint64_t user_data, int32_t res,

@@ -49,6 +49,7 @@ struct ktc_loop {
 	struct ktc_conn *starved;	/* found no receive buffer */
 	struct resolver *resolver;	/* made with the first name */
 	int wake_fd;
+	int poll_fd;			/* for a host's poll; -1: nobody asked */
 	uint64_t wake_count;		/* where the ring reads wake_fd to */
 	bool wake_armed;
 	atomic_bool wake_asked;		/* by ktc_loop_wake(), any thread */
@@ -62,6 +63,7 @@ int loop_events(struct ktc_loop *loop, struct ktc_event *ev, unsigned int max,
 int loop_handle_cqe(struct ktc_loop *loop, uint64_t user_data, int32_t res,
 		    uint32_t flags);
 void loop_event_release(struct ktc_loop *loop, struct ktc_event *ev);
+int loop_fd(struct ktc_loop *loop);
 int loop_wake(struct ktc_loop *loop);	/* any thread */
 
 /* A slot for a new connection; -EAGAIN when full, -ENOMEM. */
