@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "loop.h"
 #include "sys.h"
 
 #define CONSEQUENCES_MAX 8
@@ -228,6 +229,25 @@ static void judge_error(struct sweep *s)
 			    ktc_class_name(c->error.class_));
 }
 
+/* With its last event released a connection has nothing of its loop's. */
+static void judge_loop(struct sweep *s)
+{
+	const struct ktc_loop *loop = s->d.loop;
+
+	if (loop->nr_conns || loop->conn_pool.live || loop->setup_pool.live ||
+	    loop->send_pool.live || loop->control_pool.live)
+		sweep_wrong(s, "the loop keeps %u connections, %zu objects",
+			    loop->nr_conns,
+			    loop->conn_pool.live + loop->setup_pool.live +
+				    loop->send_pool.live +
+				    loop->control_pool.live);
+	if (loop->ring.bufs_out)
+		sweep_wrong(s, "%u receive buffers are lost",
+			    loop->ring.bufs_out);
+	if (loop->timers.count)
+		sweep_wrong(s, "a timer is left");
+}
+
 static void judge(struct sweep *s, bool finished)
 {
 	bool must_work = !fault_fired() ||
@@ -247,6 +267,8 @@ static void judge(struct sweep *s, bool finished)
 		judge_error(s);
 	if (c->closed && c->sent != s->sends)
 		sweep_wrong(s, "%u sends, %u SENT", s->sends, c->sent);
+	if (c->closed)
+		judge_loop(s);
 	if (c->mismatch)
 		sweep_wrong(s, "data that nobody has sent");
 }

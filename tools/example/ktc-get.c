@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 	struct ktc_client *client = NULL;
 	struct ktc_loop *loop = NULL;
 	struct ktc_event ev = { 0 };
-	char request[300];
+	char req[300];
 	int err, type = 0;
 
 	if (argc != 4)
@@ -20,8 +20,8 @@ int main(int argc, char **argv)
 	how.policy = KTC_POLICY_ALWAYS;
 	how.ca_file = argv[3];
 	where.host = argv[1];
-	where.port = atoi(argv[2]);
-	snprintf(request, sizeof(request),
+	where.port = strtoul(argv[2], NULL, 10);
+	snprintf(req, sizeof(req),
 		 "GET / HTTP/1.0\r\nHost: %s\r\n\r\n", where.host);
 	err = ktc_client_new(&how, &client);
 	if (!err)
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 		err = ktc_loop_events(loop, &ev, 1, -1);
 		type = err == 1 ? ev.type : 0;
 		if (type == KTC_EV_OPEN)
-			err = ktc_conn_send(ev.conn, request, strlen(request), 0);
+			err = ktc_conn_send(ev.conn, req, strlen(req), 0);
 		else if (type == KTC_EV_DATA)
 			fwrite(ev.data, 1, ev.len, stdout);
 		else if (type == KTC_EV_EOF)
