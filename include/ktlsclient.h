@@ -47,7 +47,7 @@ enum ktc_error {
 
 	/* usage */
 	KTC_E_OPTION = KTC_E_BASE,	/* an option's value makes no sense */
-	KTC_E_CONFIG_FILE,		/* CA, CRL, certificate or key file unusable */
+	KTC_E_CONFIG_FILE,		/* CA, CRL, cert or key file unusable */
 	KTC_E_STATE,			/* not possible in this state */
 	KTC_E_POLICY,			/* the configuration forbids it */
 
@@ -61,7 +61,7 @@ enum ktc_error {
 	/* the peer's identity */
 	KTC_E_VERIFY,			/* chain not trusted, other reasons */
 	KTC_E_VERIFY_HOST,		/* certificate is for another name */
-	KTC_E_VERIFY_EXPIRED,		/* certificate expired or not yet valid */
+	KTC_E_VERIFY_EXPIRED,		/* certificate not valid at this time */
 	KTC_E_VERIFY_CA,		/* issuer unknown */
 	KTC_E_VERIFY_REVOKED,		/* on a CRL */
 
@@ -73,7 +73,7 @@ enum ktc_error {
 	KTC_E_UNEXPECTED,		/* message not allowed here */
 	KTC_E_TRUNCATED,		/* end of file without close_notify */
 	KTC_E_FLOOD,			/* too many control records */
-	KTC_E_KEY_UPDATE,		/* KeyUpdate on a kernel that cannot re-key */
+	KTC_E_KEY_UPDATE,		/* kernel cannot follow a KeyUpdate */
 	KTC_E_KEY_LIMIT,		/* AEAD record limit reached */
 
 	/* the system */
@@ -127,12 +127,12 @@ enum ktc_reason {
 	/* not offloaded */
 	KTC_WHY_POLICY,			/* plane policy is never */
 	KTC_WHY_NOT_YET,		/* auto: too few bytes so far */
-	KTC_WHY_NO_KTLS,		/* kernel has no kTLS (tls.ko missing) */
+	KTC_WHY_NO_KTLS,		/* kernel has no kTLS (tls.ko) */
 	KTC_WHY_NO_SUITE,		/* kernel lacks the cipher */
 	KTC_WHY_ULP_REFUSED,		/* TCP_ULP refused, see os_errno */
 	KTC_WHY_PEER_FIN,		/* the peer's FIN came before TCP_ULP */
 	KTC_WHY_NOT_TCP,		/* unix socket: no kTLS there */
-	KTC_WHY_TX_REFUSED,		/* TLS_TX refused, nothing was changed */
+	KTC_WHY_TX_REFUSED,		/* TLS_TX refused, nothing changed */
 
 	/* not resumed */
 	KTC_WHY_NO_SESSION,		/* the inventory had none */
@@ -215,8 +215,8 @@ enum ktc_policy {
 };
 
 /* ktc_client_opts.flags */
-#define KTC_CLIENT_INSECURE_NO_VERIFY	(1U << 0) /* accept any certificate */
-#define KTC_CLIENT_NO_RESUME		(1U << 1) /* keep and offer no session */
+#define KTC_CLIENT_INSECURE_NO_VERIFY	(1U << 0) /* any certificate will do */
+#define KTC_CLIENT_NO_RESUME		(1U << 1) /* keep, offer no session */
 #define KTC_CLIENT_KEYLOG_ENV		(1U << 2) /* honour SSLKEYLOGFILE */
 #define KTC_CLIENT_CRL_CHECK_ALL	(1U << 3) /* CRLs for the whole chain */
 

@@ -65,8 +65,10 @@ int ktc_client_new(const struct ktc_client_opts *opts, struct ktc_client **out)
 	if (!out)
 		return -KTC_E_OPTION;
 	err = client_new(opts, NULL, 0, out);
-	/* the probe takes milliseconds: here, not in a loop; it can be asked
-	 * again if it fails */
+	/*
+	 * The probe takes milliseconds: here, not in a loop. If it fails it
+	 * is asked again.
+	 */
 	if (!err && (*out)->config.policy != KTC_POLICY_NEVER)
 		(void)probe_caps(&caps);
 	return err;

@@ -11,7 +11,7 @@
 struct inventory;
 struct ossl_ctx;
 
-/* Statistics: relaxed, for each stands alone and only the sum is of interest. */
+/* Statistics: relaxed, for each stands alone. */
 enum client_counter {
 	COUNT_FULL,
 	COUNT_RESUMED,
@@ -28,7 +28,7 @@ struct ktc_client {
 	struct inventory *inventory;
 	/* tests lower it to see the AEAD limit at work; 0: the suite's own */
 	uint64_t records_max;
-	_Atomic uint64_t count[COUNT_NR];
+	atomic_uint_fast64_t count[COUNT_NR];
 };
 
 int client_new(const struct ktc_client_opts *opts, char *why, size_t why_len,

@@ -126,7 +126,7 @@ void conn_set_deadline(struct ktc_conn *conn, uint64_t ms)
 	conn->deadline_us = ms ? after_ms(conn, ms) : TIMER_NEVER;
 }
 
-/* -------------------------------------------------------------- receiving -- */
+/* ------------------------------------------------------------- receiving -- */
 
 void conn_data(struct ktc_conn *conn, uint32_t bid, const uint8_t *data,
 	       size_t len)
@@ -164,7 +164,7 @@ void conn_fin(struct ktc_conn *conn)
 	if (conn->eof || conn->state == CONN_CLOSING)
 		return;
 	if (conn->state == CONN_HANDSHAKING) {
-		conn->error_text = "the server closed the connection during the handshake";
+		conn->error_text = "the server closed the connection";
 		conn_fail(conn, -KTC_E_HANDSHAKE, 0);
 		return;
 	}

@@ -170,7 +170,7 @@ struct ktc_conn {
 	bool alert_sent : 1;
 	bool resumed : 1;
 	bool verified : 1;
-	bool foreign_fd : 1;		/* the caller's socket, as it set it up */
+	bool foreign_fd : 1;		/* the caller's socket */
 	bool unix_socket : 1;
 	bool ulp_set : 1;
 	bool ulp_pending : 1;
@@ -194,8 +194,8 @@ struct ktc_conn {
 	bool detached : 1;
 	bool no_tickets : 1;
 	bool no_resume : 1;
-	bool opened : 1;			/* OPEN is queued or delivered */
-	bool cancelled : 1;			/* ENDING: the cancel is submitted */
+	bool opened : 1;		/* OPEN is queued or delivered */
+	bool cancelled : 1;		/* ENDING: the cancel is submitted */
 	bool free_setup : 1;		/* when it is safe */
 };
 
@@ -231,8 +231,10 @@ bool conn_may_send(const struct ktc_conn *conn);
 /* what ossl calls up */
 extern const struct ossl_hooks conn_ossl_hooks;
 
-/* Operations of a connection: counted, so that it outlives the last one.
- * After ring_room(); ring_tag() it when it is filled in. */
+/*
+ * Operations of a connection: counted, so that it outlives the last one. After
+ * ring_room(); ring_tag() it when it is filled in.
+ */
 struct io_uring_sqe *conn_sqe(struct ktc_conn *conn);
 void conn_cancel_recv(struct ktc_conn *conn);
 

@@ -95,7 +95,8 @@ void dial_done(struct ktc_conn *conn, unsigned int attempt, int res)
 		return;
 	}
 	attempt_ended(setup, attempt);
-	(void)dial_cancel(conn); /* if there is no room they end by themselves */
+	/* where there is no room they end by themselves */
+	(void)dial_cancel(conn);
 	conn_connected(conn, fd);
 }
 

@@ -35,8 +35,10 @@ struct frame {
 ssize_t frame_take(struct frame *frame, const uint8_t *p, size_t len,
 		   bool *whole);
 
-/* How many bytes may be received without passing the end of a header or a
- * record; 0 at a boundary. */
+/*
+ * How many bytes may be received without passing the end of a header or a
+ * record; 0 at a boundary.
+ */
 size_t frame_missing(const struct frame *frame);
 
 #endif /* KTC_FRAME_H */

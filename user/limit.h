@@ -8,8 +8,8 @@
 
 /* TLS records (RFC 8446 section 5) */
 #define LIMIT_RECORD_PLAIN	16384u	/* bytes of content in a record */
-#define LIMIT_RECORD_CIPHER	(16384u + 256u)	/* 1.3; 1.2 records of AEAD
-						 * suites are smaller */
+/* with protection: TLS 1.3; records of 1.2's AEAD suites are smaller */
+#define LIMIT_RECORD_CIPHER	(16384u + 256u)
 /* A buffer that takes one full record with its kernel headers, exactly: */
 #define LIMIT_RECV_BUFFER	(16384u + 16u + 24u)
 
@@ -21,8 +21,10 @@
 #define LIMIT_TICKETS_PER_CONN	16u	/* tickets kept of one connection */
 #define LIMIT_HANDSHAKE_BYTES	(256u * 1024u) /* from the server, until done */
 
-/* kernel plane: receives between two looks at the kernel's record number; at
- * 16384 records in each that is 2^22, well within every AEAD limit */
+/*
+ * Kernel plane: receives between two looks at the kernel's record number; at
+ * 16384 records in each that is 2^22, well within every AEAD limit.
+ */
 #define LIMIT_COUNT_RECEIVES	256u
 
 /* names and addresses */
@@ -31,8 +33,8 @@
 #define LIMIT_ALPN_WIRE		255u	/* the ALPN list in wire form */
 #define LIMIT_ADDRESSES		16u	/* addresses of a name that are tried */
 #define LIMIT_LOOKUPS		16u	/* name look-ups at once, per loop */
-#define LIMIT_FILE		(16u << 20) /* CA, CRL, key files, bytes; all
-					     * files of ca_dir together */
+/* CA, CRL, key files, in bytes; all files of ca_dir together */
+#define LIMIT_FILE		(16u << 20)
 #define LIMIT_CA_DIR_FILES	16384u
 #define LIMIT_LIST		4096u	/* a list of suites or groups */
 
@@ -42,8 +44,8 @@
 /* tickets */
 #define LIMIT_TICKET_LIFE_S	(7u * 24u * 3600u) /* RFC 8446 4.6.1 */
 #define LIMIT_TICKET_MARGIN_S	2u	/* not offered so short before expiry */
-#define LIMIT_TICKET_WAIT_MS	3000u	/* how long an offloaded connection
-					 * keeps its SSL for tickets */
+/* how long an offloaded connection keeps its SSL for tickets */
+#define LIMIT_TICKET_WAIT_MS	3000u
 
 /* closing: how often the kernel's send queue is looked at */
 #define LIMIT_DRAIN_POLL_MS	2u

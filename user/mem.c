@@ -121,6 +121,8 @@ void *mem_pool_get(struct mem_pool *pool)
 	if (!pool->free && !pool_grow(pool))
 		return NULL;
 	obj = pool->free;
+	if (!obj)
+		return NULL; /* cannot be: a chunk has one at least */
 	pool->free = *(void **)obj;
 	*(void **)obj = NULL;
 	pool->live++;

@@ -63,7 +63,7 @@ void move_start(struct ktc_conn *conn)
 	}
 	conn->move = MOVE_QUIET;
 	conn_set_state(conn, CONN_HANDING_OVER);
-	/* in mid-life too: a peer that stops in mid-record holds us no longer */
+	/* a peer that stops in mid-record holds us no longer than this */
 	if (conn->opened)
 		conn_set_deadline(conn,
 				  conn->client->config.handshake_timeout_ms);

@@ -209,7 +209,8 @@ int conn_new(struct ktc_loop *loop, struct ktc_client *client,
 	if (err)
 		goto out_origin;
 	conn->client = client_get(client);
-	setup->token = (uint64_t)++loop->serial << 32 | conn->slot;
+	loop->serial++;
+	setup->token = (uint64_t)loop->serial << 32 | conn->slot;
 	err = conn_begin(conn, fd);
 	if (err)
 		goto out_remove;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * OpenSSL behind a seam. With ossl_ctx.c and ticket.c the only file that
- * includes OpenSSL's TLS headers; public API only. Each SSL reads from one memory BIO and writes
- * to one of two that change places, so that bytes in flight stay where they
- * are while new ones are made.
+ * includes OpenSSL's TLS headers; public API only. Each SSL reads from one
+ * memory BIO and writes to one of two that change places, so that bytes in
+ * flight stay where they are while new ones are made.
  *
  * Sequence numbers. TLS 1.3 (RFC 8446 5.3): zero whenever a traffic secret is
  * installed, then one per protected record; OpenSSL tells of each secret by
@@ -432,8 +432,10 @@ static int ossl_handshake_done(struct ossl *o)
 	o->done = true;
 	o->suite = suite_find(SSL_version(o->ssl),
 			      SSL_CIPHER_get_protocol_id(cipher));
-	/* a resumed session carries the verdict of the handshake that made
-	 * it: it is looked at again, not believed */
+	/*
+	 * A resumed session carries the verdict of the handshake that made
+	 * it: it is looked at again, not believed.
+	 */
 	if (!(o->ctx->config->flags & KTC_CLIENT_INSECURE_NO_VERIFY) &&
 	    verify != X509_V_OK) {
 		o->text = X509_verify_cert_error_string(verify);
@@ -596,7 +598,8 @@ size_t ossl_out(struct ossl *o, const uint8_t **p)
 void ossl_out_done(struct ossl *o)
 {
 	o->lent = false;
-	(void)BIO_reset(o->out[o->writing ^ 1]); /* of a memory BIO: cannot fail */
+	/* of a memory BIO: it cannot fail */
+	(void)BIO_reset(o->out[o->writing ^ 1]);
 }
 
 /* ------------------------------------------------------------- handover -- */

@@ -26,8 +26,10 @@ void ossl_ctx_free(struct ossl_ctx *ctx);	/* takes NULL */
 
 /* Upcalls, from inside the calls below. */
 struct ossl_hooks {
-	/* a TLS 1.3 ticket came, or a TLS 1.2 session was made or renewed;
-	 * the reference is the callee's */
+	/*
+	 * A TLS 1.3 ticket came, or a TLS 1.2 session was made or renewed;
+	 * the reference is the callee's.
+	 */
 	void (*session)(void *arg, struct ticket *take);
 	/* new keys in a direction (KTC_RX, KTC_TX) by KeyUpdate */
 	void (*rekeyed)(void *arg, int dir);

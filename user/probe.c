@@ -107,7 +107,8 @@ static int set_keys(int fd, const struct suite *suite, int direction,
 
 static int try_ulp(struct ktc_caps *caps)
 {
-	int fds[2], err;
+	int fds[2] = { -1, -1 };
+	int err;
 
 	err = tcp_pair(fds);
 	if (err)
@@ -128,7 +129,8 @@ static int try_ulp(struct ktc_caps *caps)
  */
 static int try_suite(const struct suite *suite, struct ktc_caps *caps)
 {
-	int fds[2], err;
+	int fds[2] = { -1, -1 };
+	int err;
 
 	err = tcp_pair(fds);
 	if (err)
@@ -198,7 +200,8 @@ static int try_ring(struct ktc_caps *caps)
 	struct io_uring_params params = { 0 };
 	socklen_t len = sizeof(int);
 	struct io_uring ring;
-	int fds[2], err, on = 0;
+	int fds[2] = { -1, -1 };
+	int err, on = 0;
 
 	err = tcp_pair(fds);
 	if (err)

@@ -52,8 +52,10 @@ void record_hs_fini(struct record_hs *hs);
 typedef int (*record_hs_fn)(void *arg, const uint8_t *msg, size_t len,
 			    bool last);
 
-/* One handshake record. -KTC_E_RECORD for an empty one or a message over the
- * limit, -ENOMEM, or what fn returned. */
+/*
+ * One handshake record. -KTC_E_RECORD for an empty one or a message over the
+ * limit, -ENOMEM, or what fn returned.
+ */
 int record_hs_feed(struct record_hs *hs, const uint8_t *p, size_t len,
 		   record_hs_fn fn, void *arg);
 

@@ -122,7 +122,7 @@ int ring_enable(struct ring *ring)
 {
 	if (ring->enabled)
 		return 0;
-	/* liburing 2.3 declares io_uring_enable_rings() but does not export it */
+	/* liburing 2.3 declares io_uring_enable_rings(), but has it not */
 	if (syscall(__NR_io_uring_register, ring->u->ring_fd,
 		    IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
 		return -errno;

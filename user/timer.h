@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlines: a binary heap. Room is reserved beforehand; setting never fails. */
+/* Deadlines: a heap. Room is reserved beforehand, so setting never fails. */
 #ifndef KTC_TIMER_H
 #define KTC_TIMER_H
 

@@ -23,6 +23,13 @@ static const struct peer_step talk[] = {
 	{ 0 },
 };
 
+/* What the key log's lines were. */
+struct seen {
+	unsigned int lines;
+	bool random;		/* CLIENT_RANDOM (TLS 1.2) */
+	bool traffic;		/* CLIENT_TRAFFIC_SECRET_0 (TLS 1.3) */
+};
+
 FIXTURE(client)
 {
 	char dir[CERTS_DIR_MAX];
@@ -33,9 +40,7 @@ FIXTURE(client)
 	struct peer *peer;
 	struct drive d;
 	struct drive_conn c;
-	unsigned int lines;
-	bool has_random;	/* a CLIENT_RANDOM line (TLS 1.2) */
-	bool has_traffic;	/* CLIENT_TRAFFIC_SECRET_0 (TLS 1.3) */
+	struct seen seen;
 };
 
 FIXTURE_SETUP(client)
@@ -60,13 +65,13 @@ FIXTURE_TEARDOWN(client)
 
 static void on_line(void *arg, const char *line)
 {
-	FIXTURE_DATA(client) *self = arg;
+	struct seen *seen = arg;
 
-	self->lines++;
+	seen->lines++;
 	if (!strncmp(line, "CLIENT_RANDOM ", 14))
-		self->has_random = true;
+		seen->random = true;
 	if (!strncmp(line, "CLIENT_TRAFFIC_SECRET_0 ", 24))
-		self->has_traffic = true;
+		seen->traffic = true;
 }
 
 /* One connection, closed in order. */
@@ -86,21 +91,21 @@ static void on_line(void *arg, const char *line)
 TEST_F(client, keylog_callback_gets_the_secrets_of_both_versions)
 {
 	self->client.keylog = on_line;
-	self->client.keylog_arg = self;
+	self->client.keylog_arg = &self->seen;
 	self->client.flags = KTC_CLIENT_NO_RESUME;
 	ASSERT_EQ(0, drive_init(&self->d, &self->client, NULL));
 	ASSERT_EQ(0, peer_start(&self->peer_opts, &self->peer));
 	TALK();
 	EXPECT_EQ(KTC_TLS1_3, self->c.info.version);
-	EXPECT_TRUE(self->has_traffic);
-	EXPECT_LE(4, self->lines);
+	EXPECT_TRUE(self->seen.traffic);
+	EXPECT_LE(4, self->seen.lines);
 	peer_stop(self->peer);
 
 	self->peer_opts.version_max = KTC_TLS1_2;
 	ASSERT_EQ(0, peer_start(&self->peer_opts, &self->peer));
 	TALK();
 	EXPECT_EQ(KTC_TLS1_2, self->c.info.version);
-	EXPECT_TRUE(self->has_random);
+	EXPECT_TRUE(self->seen.random);
 }
 
 static long file_size(const char *path)

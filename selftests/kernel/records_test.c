@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,6 +21,24 @@
 #include "peer.h"
 
 #define MB (1u << 20)
+
+/* Waits for the peer's barrier while the test's thread runs the loop. */
+struct barrier {
+	struct peer *peer;
+	struct ktc_loop *loop;
+	int err;
+	atomic_bool reached;
+};
+
+static void *barrier_wait(void *arg)
+{
+	struct barrier *barrier = arg;
+
+	barrier->err = peer_wait_barrier(barrier->peer);
+	atomic_store(&barrier->reached, true);
+	(void)ktc_loop_wake(barrier->loop);
+	return NULL;
+}
 
 FIXTURE(records)
 {
@@ -31,8 +50,7 @@ FIXTURE(records)
 	struct drive_conn c;
 	struct peer_result res;
 	uint8_t *pattern;
-	int barrier_err;
-	_Atomic bool at_barrier;
+	struct barrier barrier;
 };
 
 FIXTURE_VARIANT(records)
@@ -252,17 +270,6 @@ TEST_F(records, data_behind_the_finished_comes_after_open)
 	EXPECT_PLANE();
 }
 
-/* Waits for the peer's barrier while the test's thread runs the loop. */
-static void *wait_barrier(void *arg)
-{
-	FIXTURE_DATA(records) *self = arg;
-
-	self->barrier_err = peer_wait_barrier(self->peer);
-	self->at_barrier = true;
-	(void)ktc_loop_wake(self->d.loop);
-	return NULL;
-}
-
 /* The first record behind the handshake is cut at many places in turn. */
 TEST_F(records, handover_waits_for_the_rest_of_a_record)
 {
@@ -284,15 +291,18 @@ TEST_F(records, handover_waits_for_the_rest_of_a_record)
 	for (i = 0; i < ARRAY_SIZE(cuts); i++) {
 		script[2].a = cuts[i];
 		memset(&self->c, 0, sizeof(self->c));
-		self->at_barrier = false;
 		self->peer_opts.tickets = PEER_NO_TICKETS;
 		START(script);
-		ASSERT_EQ(0, pthread_create(&thread, NULL, wait_barrier, self));
-		while (!self->at_barrier)
+		self->barrier.peer = self->peer;
+		self->barrier.loop = self->d.loop;
+		atomic_store(&self->barrier.reached, false);
+		ASSERT_EQ(0, pthread_create(&thread, NULL, barrier_wait,
+					    &self->barrier));
+		while (!atomic_load(&self->barrier.reached))
 			if (ktc_loop_events(self->d.loop, &ev, 1, -1) == 1)
 				drive_event(self->d.loop, &ev);
 		ASSERT_EQ(0, pthread_join(thread, NULL));
-		ASSERT_EQ(0, self->barrier_err);
+		ASSERT_EQ(0, self->barrier.err);
 		/* what was released is in the socket: let it be taken */
 		while (ktc_loop_events(self->d.loop, &ev, 1, 0) == 1)
 			drive_event(self->d.loop, &ev);
@@ -582,8 +592,8 @@ TEST_F(records, the_sending_key_is_changed_at_its_limit)
 		if (ktc_conn_send(self->c.conn, self->pattern + i * 1000, 1000,
 				  i))
 			break;
-		ASSERT_TRUE(DRIVE_UNTIL(&self->d, self->c.sent == i + 1 ||
-						  self->c.closed));
+		DRIVE_UNTIL(&self->d, self->c.sent == i + 1 || self->c.closed);
+		ASSERT_TRUE(self->c.sent == i + 1 || self->c.closed);
 	}
 	if (variant->version != KTC_TLS1_3 || (kernel && !caps_rekey())) {
 		/* no new key to be had: the connection is retired */

@@ -53,8 +53,10 @@ int drive_init(struct drive *d, const struct ktc_client_opts *client,
 	       const struct ktc_loop_opts *loop);
 void drive_fini(struct drive *d);
 
-/* c is zeroed but for the fields the test sets; opts->size and ->user are
- * filled in. */
+/*
+ * c is zeroed but for the fields the test sets; opts->size and ->user are
+ * filled in.
+ */
 int drive_connect(struct drive *d, struct drive_conn *c,
 		  struct ktc_conn_opts *opts);
 /* To a peer on 127.0.0.1, as "localhost" */
