@@ -281,7 +281,7 @@ layers:
 
 # Built from copies, so that kbuild's output stays out of the source tree and
 # every kernel has a directory of its own; dkms takes the copy as it is.
-.PHONY: kmod uml
+.PHONY: kmod uml check-uml
 KDIR ?= $(firstword $(wildcard /lib/modules/$(shell uname -r)/build \
 	/lib/modules/*/build /usr/src/linux-headers-*-cloud-amd64))
 KREL = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
@@ -297,6 +297,11 @@ kmod: $(VERSION_H)
 		$(KMOD_SRC) kmod/dkms.conf
 	@$(MAKE) -C $(KDIR) M=$(abspath $(KMOD_OUT)) $(KMOD_FLAGS) modules
 	$(SAY) '  KMOD    $(KMOD_OUT)/kmod/ktlsclient.ko'
+
+check-uml: uml
+	@$(MAKE) $(JOBS) all
+	@{ $(foreach t,$(KERNEL_TESTS),$(RUN_TESTS) -t 120 -n uml-$(notdir $(t)) \
+	'selftests/vm/run --uml -- $(t)';) } | $(SUM)
 
 uml:
 	@tools/dev/setup all
@@ -362,6 +367,7 @@ clean:
 #: layers             only who may include whom
 #: setup              installs the packages all of the above need (root)
 #: uml                builds a User Mode Linux kernel for quick runs
+#: check-uml          kernel tests on it
 #: clean              removes what was built, keeps what was fetched
 #:
 #: Variables: CC=gcc|clang O=build CFLAGS CPPFLAGS LDFLAGS

@@ -260,11 +260,25 @@ bool move_pump(struct ktc_conn *conn)
 	return move_keys(conn);
 }
 
+/* A caller's socket may have it already; set again it would break the chain. */
+static bool move_has_ulp(const struct ktc_conn *conn)
+{
+	char name[16] = "";
+	socklen_t len = sizeof(name);
+
+	return !sys->getsockopt(conn->fd, IPPROTO_TCP, TCP_ULP, name, &len) &&
+	       len >= 3 && !memcmp(name, handover_ulp, 3);
+}
+
 void move_early_ulp(struct ktc_conn *conn)
 {
 	const struct ktc_caps *caps;
 	int res;
 
+	if (conn->foreign_fd && move_has_ulp(conn)) {
+		conn->ulp_set = true;
+		return;
+	}
 	if (conn->policy != KTC_POLICY_ALWAYS || conn->unix_socket ||
 	    probe_caps(&caps) || !caps->ktls)
 		return;
