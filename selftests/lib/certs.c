@@ -305,10 +305,80 @@ out_close:
 	return err;
 }
 
+/*
+ * The set that all programs of one build share: "certs" beside the program's
+ * folder. Keys and signatures are dear on an emulated CPU, copies are not.
+ */
+static int open_shared(void)
+{
+	char path[CERTS_DIR_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 16);
+	int err, fd;
+
+	if (len < 0)
+		return -errno;
+	path[len] = '\0';
+	for (int i = 0; i < 2; i++) {
+		char *slash = strrchr(path, '/');
+
+		if (!slash)
+			return -ENOENT;
+		*slash = '\0';
+	}
+	strcat(path, "/certs");
+	err = certs_make(path);
+	if (err)
+		return err;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int copy_file(int from, int to, const char *name, const char *suffix)
+{
+	char path[64], buf[16384];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s%s", name, suffix);
+	fd = openat(from, path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	len = read(fd, buf, sizeof(buf));
+	close(fd);
+	if (len <= 0 || len == sizeof(buf))
+		return -EIO;
+	fd = openat(to, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (write(fd, buf, len) != len) {
+		close(fd);
+		return -EIO;
+	}
+	return close(fd) ? -errno : 0;
+}
+
+static int copy_all(int from, const char *dir)
+{
+	int to = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = 0;
+
+	if (to < 0)
+		return -errno;
+	for (size_t i = 0; !err && i < ARRAY_SIZE(specs); i++) {
+		err = copy_file(from, to, specs[i].name, ".key");
+		if (!err)
+			err = copy_file(from, to, specs[i].name, ".pem");
+	}
+	if (!err)
+		err = copy_file(from, to, CRL_FILE, "");
+	close(to);
+	return err;
+}
+
 int certs_make_temp(char dir[CERTS_DIR_MAX])
 {
 	const char *parent = getenv("TMPDIR");
-	int err, n;
+	int err, n, shared;
 
 	n = snprintf(dir, CERTS_DIR_MAX, "%s/certs.XXXXXX",
 		     parent ? parent : "/tmp");
@@ -316,7 +386,13 @@ int certs_make_temp(char dir[CERTS_DIR_MAX])
 		return -ENAMETOOLONG;
 	if (!mkdtemp(dir))
 		return -errno;
-	err = certs_make(dir);
+	shared = open_shared();
+	if (shared >= 0) {
+		err = copy_all(shared, dir);
+		close(shared);
+	} else {
+		err = certs_make(dir); /* a build folder that is read-only */
+	}
 	if (err)
 		certs_remove(dir);
 	return err;

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 int drive_init(struct drive *d, const struct ktc_client_opts *client,
@@ -123,4 +124,16 @@ bool drive_step(struct drive *d)
 	for (i = 0; i < n; i++)
 		drive_event(d->loop, &ev[i]);
 	return n > 0;
+}
+
+/*
+ * Every test is a process of its own and would probe the kernel anew, which is
+ * slow on an emulated CPU: there it is done once, before the first of them.
+ */
+static void __attribute__((constructor)) drive_probe(void)
+{
+	struct ktc_caps caps = { .size = sizeof(caps) };
+
+	if (getenv("KTC_TEST_LANE"))
+		(void)ktc_probe(&caps);
 }

@@ -80,8 +80,10 @@ void fault_arm(unsigned int nth, int err, enum fault_mode mode);
 /* No call fails any more. Returns how many have since fault_arm(). */
 unsigned int fault_disarm(void);
 
-/* Since fault_arm(): how many calls failed, the first of them, and whether
- * any of a kind did. */
+/*
+ * Since fault_arm(): how many calls failed, the first of them, and whether
+ * any of a kind did.
+ */
 unsigned int fault_fired(void);
 enum fault_call fault_first(void);
 bool fault_hit(enum fault_call call);
@@ -94,12 +96,15 @@ const char *fault_name(enum fault_call call);
 /*
  * What the library has taken and not given back since fault_install(), in
  * words; "" if nothing. Descriptors closed that were not open, and memory
- * unmapped in another size than mapped, stand there too. Valid until the next call.
+ * unmapped in another size than mapped, stand there too. Valid until the next
+ * call.
  */
 const char *fault_leaks(void);
 
-/* Waits until no thread that the library started is left. False: after 10 s
- * there still is. */
+/*
+ * Waits until no thread that the library started is left. False: after 10 s
+ * there still is.
+ */
 bool fault_wait_threads(void);
 
 /* The caller has taken a descriptor over: it is no leak. */

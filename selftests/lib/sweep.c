@@ -68,7 +68,7 @@ bool sweep_wrong(struct sweep *s, const char *fmt, ...)
 static struct sigaction crash_before[NSIG];
 static struct sweep *crash_sweep;
 
-static void crash(int nr)
+static void tell_crash(int nr)
 {
 	char text[160];
 	int n;
@@ -76,8 +76,10 @@ static void crash(int nr)
 	n = snprintf(text, sizeof(text), "# crash: call %u (%s) failed %s\n",
 		     crash_sweep->nth, fault_name(fault_first()),
 		     crash_sweep->mode == FAULT_ONCE ? "once" : "for ever");
-	/* an assertion ends in abort() too, and has told what is wrong; if
-	 * the write fails nothing is left to do */
+	/*
+	 * An assertion ends in abort() too, and has told what is wrong. If
+	 * the write fails nothing is left to do.
+	 */
 	if (!crash_sweep->wrong[0])
 		(void)!write(STDERR_FILENO, text, (size_t)n);
 	/* and now as it would have gone, with a sanitizer's report */
@@ -90,7 +92,7 @@ static void crash_watch(struct sweep *s)
 	static const int signals[] = {
 		SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGABRT, SIGFPE,
 	};
-	struct sigaction action = { .sa_handler = crash };
+	struct sigaction action = { .sa_handler = tell_crash };
 	size_t i;
 
 	crash_sweep = s;
@@ -294,7 +296,8 @@ static void sweep_run(struct sweep *s, sweep_fn fn)
 
 	memset(&s->c, 0, sizeof(s->c));
 	s->err = 0;
-	s->conns = s->sends = 0;
+	s->conns = 0;
+	s->sends = 0;
 	if (s->peer_opts.steps && peer_start(&s->peer_opts, &s->peer)) {
 		sweep_wrong(s, "no peer");
 		return;

@@ -28,8 +28,11 @@
 #define SWEEP_WAIT_MS 5000	/* longer without an event is a hang */
 #define SWEEP_DEADLINE_MS 2000	/* the client's deadlines, all of them */
 #define SWEEP_CALLS_MAX 2000	/* a scenario has fewer */
-#define SWEEP_CLEAN 3		/* runs in a row without a failure end it: how
-				 * many calls there are varies with timing */
+/*
+ * So many runs in a row without a failure end a sweep: how many calls there
+ * are varies a little with timing.
+ */
+#define SWEEP_CLEAN 3
 #define SWEEP_BYTES 200000	/* pattern at hand */
 
 struct sweep {
@@ -60,8 +63,10 @@ struct sweep {
 /* True when all was done and as it should be; false ends the run early. */
 typedef bool (*sweep_fn)(struct sweep *s);
 
-/* Certificates, a peer and a client for one TLS version, fault_install().
- * 0 or -errno. */
+/*
+ * Certificates, a peer and a client for one TLS version, fault_install().
+ * 0 or -errno.
+ */
 int sweep_init(struct sweep *s, uint16_t version, enum ktc_policy policy);
 void sweep_fini(struct sweep *s);
 
@@ -78,8 +83,10 @@ const char *sweep_all(struct sweep *s, sweep_fn fn);
 /* What the kernel can do: for SKIP. Before sweep_init(). */
 bool sweep_has_ktls(void);
 bool sweep_has_chain(void);
-/* From here on the library finds that the ring cannot set socket options.
- * Before the library is used. */
+/*
+ * From here on the library finds that the ring cannot set socket options.
+ * Before the library is used. 0 or -errno.
+ */
 int sweep_without_chain(void);
 
 /* For scenarios. Each is false when the run cannot go on. */
