@@ -10,9 +10,10 @@
  */
 #include "conn.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 
 #include "inventory.h"
 #include "limit.h"
@@ -158,11 +159,29 @@ void conn_close_notify(struct ktc_conn *conn)
 			   &conn->ev_eof, KTC_EV_EOF);
 }
 
+/*
+ * A reset's error is told once. If a send has had it, a receive sees a plain
+ * end of the stream; only the socket's state shows that no FIN ever came.
+ */
+static bool conn_was_reset(const struct ktc_conn *conn)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return !conn->unix_socket &&
+	       !sys->getsockopt(conn->fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	       info.tcpi_state == TCP_CLOSE;
+}
+
 void conn_fin(struct ktc_conn *conn)
 {
 	conn->fin = true;
 	if (conn->eof || conn->state == CONN_CLOSING)
 		return;
+	if (conn_was_reset(conn)) {
+		conn_fail(conn, -ECONNRESET, ECONNRESET);
+		return;
+	}
 	if (conn->state == CONN_HANDSHAKING) {
 		conn->error_text = "the server closed the connection";
 		conn_fail(conn, -KTC_E_HANDSHAKE, 0);
