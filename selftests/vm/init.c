@@ -67,6 +67,7 @@ static const char *const qemu_channel[NR_CHANNELS] = {
 	[CHANNEL_ERR]    = "/dev/vport0p2",
 	[CHANNEL_STATUS] = "/dev/vport0p3",
 };
+
 #define QEMU_CHANNEL_TAR "/dev/vport0p4"
 
 static const char *const uml_channel[NR_CHANNELS] = {
@@ -310,8 +311,9 @@ static bool is_trouble(const char *text)
 	for (size_t i = 0; i < sizeof(opening) / sizeof(opening[0]); i++) {
 		if (starts(text, opening[i]))
 			/* What kmemleak says of itself at boot. */
-			return !starts(text, "kmemleak: Kernel memory leak det")
-				&& !starts(text, "kmemleak: Automatic");
+			return !starts(text, "kmemleak: Kernel memory leak "
+					     "detector") &&
+			       !starts(text, "kmemleak: Automatic");
 	}
 	return false;
 }
