@@ -407,10 +407,18 @@ static void conn_recv_completion(struct ktc_conn *conn, int res,
 		conn->recv_cancel = false;
 	}
 	conn->active_us = conn->loop->now_us;
-	if (conn->state < CONN_ENDING)
+	if (conn->state < CONN_ENDING && !conn->eof) {
 		conn->plane->recv_done(conn, res, flags, bid);
-	else if (bid >= 0)
+		return;
+	}
+	/*
+	 * After close_notify nothing counts any more (RFC 8446 section 6.1),
+	 * neither data nor the way the peer's TCP ends.
+	 */
+	if (bid >= 0)
 		loop_buf_give(conn->loop, bid);
+	else if (res != -ECANCELED && res != -ENOBUFS)
+		conn->fin = true;
 }
 
 static void conn_send_completion(struct ktc_conn *conn, enum ring_op op,

@@ -686,6 +686,28 @@ TEST_F(records, close_notify_is_eof_and_sending_goes_on)
 	CLOSE_IN_ORDER();
 }
 
+TEST_F(records, a_reset_after_close_notify_is_no_error)
+{
+	static const struct peer_step script[] = {
+		{ .op = PEER_HANDSHAKE },
+		{ .op = PEER_SEND, .a = 1000 },
+		{ .op = PEER_CLOSE_NOTIFY },
+		{ .op = PEER_BARRIER },
+		{ .op = PEER_RST },
+		{ 0 },
+	};
+
+	START(script);
+	UNTIL(self->c.eof);
+	EXPECT_EQ(1000, self->c.received);
+	ASSERT_EQ(0, peer_wait_barrier(self->peer));
+	peer_go(self->peer);
+	ASSERT_EQ(0, peer_wait_done(self->peer, 0, &self->res));
+	ASSERT_EQ(0, ktc_conn_close(self->c.conn));
+	UNTIL(self->c.closed);
+	EXPECT_EQ(0, self->c.err) TH_LOG("%s", self->c.error.text);
+}
+
 TEST_F(records, a_bad_record_ends_it_as_decrypt_error)
 {
 	static const struct peer_step script[] = {
