@@ -449,7 +449,7 @@ KTC_API void ktc_loop_free(struct ktc_loop *loop);
  * For a host with an epoll loop of its own: when the descriptor is readable,
  * call ktc_loop_events() with a timeout of 0 until it returns 0. Deadlines
  * make it readable too. Call ktc_loop_events() once before every wait, for it
- * also submits.
+ * also submits. The first wait can end with EINTR.
  *
  * Context: the loop's thread.
  * Return: the descriptor, which belongs to the loop (for a guest the ring's
@@ -880,7 +880,8 @@ KTC_API int ktc_conn_error(const struct ktc_conn *conn,
  * @size: sizeof(struct ktc_caps), set by the caller
  * @ktls: TCP_ULP "tls" is there
  * @rekey: keys of a kTLS socket can be set again (KeyUpdate)
- * @ring_sockopt: io_uring can set socket options (one-chain handover)
+ * @ring_sockopt: io_uring can set socket options in a linked chain, safely
+ *	(not so before Linux 6.7, and again from 6.10 until that was mended)
  * @suites: bit 0 AES-128-GCM, 1 AES-256-GCM, 2 ChaCha20-Poly1305,
  *	3 AES-128-CCM; for TLS 1.3 in bits 0-7 and TLS 1.2 in bits 8-15
  * @ktls_errno: why not @ktls, positive, or 0

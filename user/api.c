@@ -340,15 +340,15 @@ void ktc_conn_set_user(struct ktc_conn *conn, void *user)
 	conn->user = user;
 }
 
-/* Exact where the kernel counts, else what we counted. */
 static uint64_t conn_records(const struct ktc_conn *conn, int dir)
 {
 	uint64_t seq;
 
-	if (!conn->kernel[dir] || conn->state >= CONN_ENDING ||
-	    handover_seq(conn->fd, conn->suite, dir, &seq))
+	if (!conn->kernel[dir] || conn->counted)
 		return conn->records[dir];
-	return conn->records[dir] + seq - conn->kernel_base[dir];
+	if (handover_seq(conn->fd, conn->suite, dir, &seq))
+		return 0; /* the kernel alone knows */
+	return conn->records[dir] + seq;
 }
 
 int ktc_conn_info(const struct ktc_conn *conn, struct ktc_conn_info *out)

@@ -102,6 +102,9 @@ static void conn_tell_peer(struct ktc_conn *conn, int err)
 
 void conn_end(struct ktc_conn *conn)
 {
+	conn_count_records(conn, KTC_RX);
+	conn_count_records(conn, KTC_TX);
+	conn->counted = true;
 	if (conn->fd >= 0 && !conn->detached)
 		/* wakes what waits in a worker; a refusal has no meaning */
 		(void)sys->shutdown(conn->fd, SHUT_RDWR);

@@ -258,6 +258,15 @@ static bool conn_wants_recv(const struct ktc_conn *conn)
 	return conn->state == CONN_OPEN && !conn->recv_paused && !conn->eof;
 }
 
+void conn_count_records(struct ktc_conn *conn, int dir)
+{
+	uint64_t seq;
+
+	if (conn->kernel[dir] &&
+	    !handover_seq(conn->fd, conn->suite, dir, &seq))
+		conn->records[dir] += seq;
+}
+
 bool conn_can_rekey(const struct ktc_conn *conn)
 {
 	const struct ktc_caps *caps;

@@ -132,10 +132,13 @@ struct ktc_conn {
 	uint64_t active_us;		/* last byte either way */
 	uint64_t drain_at_us;		/* CLOSING: look at the queue again */
 	uint64_t queued;		/* bytes in the send queue */
-	uint64_t records[2];		/* user plane; kernel's are its own */
+	/*
+	 * While a direction is on the kernel plane, what the kernel counts
+	 * under the present key is to be added (modulo 2^64).
+	 */
+	uint64_t records[2];
 	uint64_t bytes[2];
 	uint64_t key_records[2];	/* under this key; TX: upper bound */
-	uint64_t kernel_base[2];	/* the kernel's number at handover */
 	uint8_t secret[2][SUITE_SECRET_MAX]; /* TLS 1.3, for KeyUpdate */
 	struct record_rate rate;
 	char *alpn;
@@ -195,6 +198,7 @@ struct ktc_conn {
 	bool no_tickets : 1;
 	bool no_resume : 1;
 	bool opened : 1;		/* OPEN is queued or delivered */
+	bool counted : 1;		/* records is whole, for good */
 	bool cancelled : 1;		/* ENDING: the cancel is submitted */
 	bool free_setup : 1;		/* when it is safe */
 };
@@ -207,6 +211,8 @@ void conn_set_state(struct ktc_conn *conn, enum conn_state state);
 
 /* The state ends that many ms from now; 0: never. */
 void conn_set_deadline(struct ktc_conn *conn, uint64_t ms);
+/* The kernel's records under the present key join the others. */
+void conn_count_records(struct ktc_conn *conn, int dir);
 /* KeyUpdate is possible on the connection's plane. */
 bool conn_can_rekey(const struct ktc_conn *conn);
 

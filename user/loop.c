@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -327,26 +328,46 @@ static unsigned int loop_reap(struct ktc_loop *loop)
 }
 
 /*
- * With IORING_SETUP_DEFER_TASKRUN the ring's own descriptor does not become
- * readable when work is waiting for this thread (Linux >= 6.3); a registered
- * eventfd does. It begins readable, for what came before anyone asked.
+ * With IORING_SETUP_DEFER_TASKRUN work waits for this thread, and kernels
+ * differ in whom they tell: newer ones (6.18) a registered eventfd but not the
+ * ring's own descriptor, 6.12 the ring's but the eventfd only once. So a host
+ * gets an epoll descriptor over both. It begins readable, for what came before
+ * anyone asked.
  */
 int loop_fd(struct ktc_loop *loop)
 {
-	int err, fd;
+	struct epoll_event in = { .events = EPOLLIN };
+	int err, host_fd, fd;
 
-	if (loop->ring.guest || loop->poll_fd >= 0)
-		return loop->ring.guest ? loop->ring.u->ring_fd : loop->poll_fd;
-	fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fd < 0)
+	if (loop->ring.guest)
+		return loop->ring.u->ring_fd;
+	if (loop->host_fd >= 0)
+		return loop->host_fd;
+	host_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (host_fd < 0)
 		return -errno;
-	err = io_uring_register_eventfd(loop->ring.u, fd);
-	if (err) {
-		(void)sys->close(fd);
-		return err;
+	fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0) {
+		err = -errno;
+		goto out_host;
 	}
+	if (epoll_ctl(host_fd, EPOLL_CTL_ADD, fd, &in) ||
+	    epoll_ctl(host_fd, EPOLL_CTL_ADD, loop->ring.u->ring_fd, &in)) {
+		err = -errno;
+		goto out_event;
+	}
+	err = io_uring_register_eventfd(loop->ring.u, fd);
+	if (err)
+		goto out_event;
 	loop->poll_fd = fd;
-	return fd;
+	loop->host_fd = host_fd;
+	return host_fd;
+
+out_event:
+	(void)sys->close(fd);
+out_host:
+	(void)sys->close(host_fd);
+	return err;
 }
 
 /* ---------------------------------------------------------------- events -- */
@@ -531,6 +552,7 @@ int loop_new(const struct ktc_loop_opts *opts, struct ktc_loop **out)
 	loop->timer_armed_us = TIMER_NEVER;
 	loop->now_us = sys->now_us();
 	loop->poll_fd = -1;
+	loop->host_fd = -1;
 	loop->wake_fd = sys->eventfd();
 	if (loop->wake_fd < 0) {
 		err = loop->wake_fd;
@@ -675,8 +697,10 @@ void loop_free(struct ktc_loop *loop)
 	mem_pool_fini(&loop->control_pool);
 	timer_heap_fini(&loop->timers);
 	ring_fini(&loop->ring);
-	if (loop->poll_fd >= 0)
+	if (loop->host_fd >= 0) {
+		(void)sys->close(loop->host_fd);
 		(void)sys->close(loop->poll_fd);
+	}
 	(void)sys->close(loop->wake_fd);
 	mem_free(loop->conns);
 	mem_free(loop->free_slots);

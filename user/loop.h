@@ -49,7 +49,8 @@ struct ktc_loop {
 	struct ktc_conn *starved;	/* found no receive buffer */
 	struct resolver *resolver;	/* made with the first name */
 	int wake_fd;
-	int poll_fd;			/* for a host's poll; or -1 */
+	int poll_fd;			/* eventfd of the ring; or -1 */
+	int host_fd;			/* epoll over it and the ring; or -1 */
 	uint64_t wake_count;		/* where the ring reads wake_fd to */
 	bool wake_armed;
 	atomic_bool wake_asked;		/* by ktc_loop_wake(), any thread */

@@ -114,8 +114,9 @@ static void move_succeeded(struct ktc_conn *conn,
 			   const struct ossl_secrets *secrets)
 {
 	memcpy(conn->secret, secrets->secret, sizeof(conn->secret));
-	conn->kernel_base[KTC_RX] = secrets->seq[KTC_RX];
-	conn->kernel_base[KTC_TX] = secrets->seq[KTC_TX];
+	/* the kernel goes on counting where OpenSSL stopped */
+	conn->records[KTC_RX] -= secrets->seq[KTC_RX];
+	conn->records[KTC_TX] -= secrets->seq[KTC_TX];
 	conn->kernel[KTC_RX] = conn->kernel[KTC_TX] = true;
 	conn->plane = &plane_kernel;
 	ossl_handed_over(conn->setup->ossl);

@@ -47,21 +47,11 @@ static bool kernel_recv_arm(struct ktc_conn *conn)
 
 /* ------------------------------------------------------- control records -- */
 
-/* A key's records are added up before its count starts anew. */
-static void kernel_count(struct ktc_conn *conn, int dir)
-{
-	uint64_t seq;
-
-	if (!handover_seq(conn->fd, conn->suite, dir, &seq))
-		conn->records[dir] += seq - conn->kernel_base[dir];
-	conn->kernel_base[dir] = 0;
-}
-
 static void kernel_key_update(struct ktc_conn *conn, uint8_t request)
 {
 	int err;
 
-	kernel_count(conn, KTC_RX);
+	conn_count_records(conn, KTC_RX);
 	err = keysched_next(conn->suite, conn->secret[KTC_RX]);
 	if (!err)
 		err = handover_rekey(conn->fd, conn->suite, KTC_RX,
@@ -400,7 +390,7 @@ static void kernel_rekey_tx(struct ktc_conn *conn)
 	int err;
 
 	conn->key_update_sent = false;
-	kernel_count(conn, KTC_TX);
+	conn_count_records(conn, KTC_TX);
 	err = keysched_next(conn->suite, conn->secret[KTC_TX]);
 	if (!err)
 		err = handover_rekey(conn->fd, conn->suite, KTC_TX,

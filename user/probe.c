@@ -171,51 +171,81 @@ static int try_suites(struct ktc_caps *caps)
 	return 0;
 }
 
-/* Sets TCP_NODELAY through the ring; 0 or what the completion says. */
-static int ring_setsockopt(struct io_uring *ring, int fd)
+/* The next completion's result; -ETIME if none comes. */
+static int ring_result(struct io_uring *ring)
 {
 	struct __kernel_timespec limit = { .tv_sec = RING_WAIT_S };
 	struct io_uring_cqe *cqe = NULL;
-	struct io_uring_sqe *sqe;
-	/* static: the kernel may still read it if the wait runs out */
-	static const int one = 1;
 	int err;
 
-	sqe = io_uring_get_sqe(ring);
-	if (!sqe)
-		return -EAGAIN;
-	sockopt_sqe_prep(sqe, fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	err = io_uring_submit_and_wait_timeout(ring, &cqe, 1, &limit, NULL);
-	if (err < 0)
+	err = io_uring_wait_cqe_timeout(ring, &cqe, &limit);
+	if (err)
 		return err;
-	if (!cqe)
-		return -ETIME;
 	err = cqe->res;
 	io_uring_cqe_seen(ring, cqe);
 	return err;
 }
 
+/*
+ * Sets a socket option by a command that is linked behind another, and changes
+ * the submission entry once it is submitted. From Linux 6.10 on a command kept
+ * a pointer to its entry, and a linked one was read when its turn came: by then
+ * the entry could be another connection's, and so the keys. A kernel that has
+ * mended that still sets KEEPCNT_RIGHT.
+ */
+#define KEEPCNT_RIGHT 3
+#define KEEPCNT_WRONG 5
+
+static int ring_chain(struct io_uring *ring, int fd)
+{
+	/* static: the kernel may still read them if the wait runs out */
+	static const int right = KEEPCNT_RIGHT, wrong = KEEPCNT_WRONG;
+	struct io_uring_sqe *sqe;
+	int err;
+
+	sqe = io_uring_get_sqe(ring);
+	if (!sqe)
+		return -EAGAIN;
+	io_uring_prep_nop(sqe);
+	sqe->flags |= IOSQE_IO_LINK;
+	sqe = io_uring_get_sqe(ring);
+	if (!sqe)
+		return -EAGAIN;
+	sockopt_sqe_prep(sqe, fd, IPPROTO_TCP, TCP_KEEPCNT, &right,
+			 sizeof(right));
+	err = io_uring_submit(ring);
+	if (err < 0)
+		return err;
+	sqe->addr3 = (uintptr_t)&wrong;
+	err = ring_result(ring);
+	return err ? err : ring_result(ring);
+}
+
 static int try_ring(struct ktc_caps *caps)
 {
-	struct io_uring_params params = { 0 };
+	/* deferred: the linked command waits until completions are asked for */
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SINGLE_ISSUER |
+			 IORING_SETUP_DEFER_TASKRUN,
+	};
 	socklen_t len = sizeof(int);
 	struct io_uring ring;
 	int fds[2] = { -1, -1 };
-	int err, on = 0;
+	int err, count = 0;
 
 	err = tcp_pair(fds);
 	if (err)
 		return err;
 	err = sys->ring_init(2, &ring, &params);
 	if (!err) {
-		err = ring_setsockopt(&ring, fds[0]);
+		err = ring_chain(&ring, fds[0]);
 		io_uring_queue_exit(&ring);
 	}
-	/* Believed when seen: the option must have changed. */
+	/* Believed when seen: the option must have changed, and to this. */
 	if (!err)
-		err = sys->getsockopt(fds[0], IPPROTO_TCP, TCP_NODELAY, &on,
+		err = sys->getsockopt(fds[0], IPPROTO_TCP, TCP_KEEPCNT, &count,
 				      &len);
-	caps->ring_sockopt = !err && on;
+	caps->ring_sockopt = !err && count == KEEPCNT_RIGHT;
 	close_pair(fds);
 	/* No ring is an answer too, and no reason to have none at all. */
 	return 0;

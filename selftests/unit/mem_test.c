@@ -124,7 +124,7 @@ TEST(pool_objects_are_apart_aligned_and_zeroed)
 		for (i = 0; i < 500; i++) {
 			objs[i] = mem_pool_get(&pool);
 			ASSERT_NE(NULL, objs[i]);
-			ASSERT_EQ(0, (uintptr_t)objs[i] % 64);
+			ASSERT_EQ(0, (uintptr_t)objs[i] % 16);
 			ASSERT_TRUE(is_zero(objs[i], 300));
 			memset(objs[i], i, 300);
 		}
