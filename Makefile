@@ -250,7 +250,8 @@ check-asan check-ubsan check-tsan: check-%:
 san-asan := address
 san-ubsan := undefined
 san-tsan := thread
-SAN_TESTS = $(UNIT_TESTS) $(FAULT_TESTS) $(LIB_TESTS) $(TOOL_TESTS)
+SAN_TESTS = $(UNIT_TESTS) $(FAULT_TESTS) $(LIB_TESTS) $(TOOL_TESTS) \
+	$(KERNEL_TESTS)
 
 check-san-run:
 	@$(MAKE) $(JOBS) tests

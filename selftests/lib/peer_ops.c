@@ -146,7 +146,7 @@ static int read_checked(struct peer_conn *c, uint8_t *buf, size_t len)
 	good = peer_pattern_check(buf, start, (size_t)n);
 	if (good < (size_t)n)
 		return pconn_fail(c, "byte %llu received is wrong",
-				  (unsigned long long)(start + good));
+				  (unsigned long long)start + good);
 	return n;
 }
 
