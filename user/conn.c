@@ -417,7 +417,7 @@ static void conn_recv_completion(struct ktc_conn *conn, int res,
 	}
 	conn->active_us = conn->loop->now_us;
 	if (conn->state < CONN_ENDING && !conn->eof) {
-		conn->plane->recv_done(conn, res, flags, bid);
+		conn->plane->recv_done(conn, res, bid);
 		return;
 	}
 	/*

@@ -17,7 +17,6 @@
 #define LIMIT_HS_MESSAGE	65536u	/* a post-handshake message, bytes */
 #define LIMIT_CONTROL_BURST	64u	/* control records at once ... */
 #define LIMIT_CONTROL_PER_S	16u	/* ... and per second after that */
-#define LIMIT_EMPTY_RECORDS	32u	/* empty data records in a row */
 #define LIMIT_TICKETS_PER_CONN	16u	/* tickets kept of one connection */
 #define LIMIT_HANDSHAKE_BYTES	(256u * 1024u) /* from the server, until done */
 

@@ -18,8 +18,7 @@ struct plane_ops {
 	/* Arm receiving. False: no room in the ring, ask again. */
 	bool (*recv_arm)(struct ktc_conn *conn);
 	/* A receive ended or went on; bid is its buffer, or -1. */
-	void (*recv_done)(struct ktc_conn *conn, int res, uint32_t flags,
-			  int bid);
+	void (*recv_done)(struct ktc_conn *conn, int res, int bid);
 	/* Send what is due, if anything is. False: no room in the ring. */
 	bool (*send)(struct ktc_conn *conn);
 	/* An operation that send() began has ended. */

@@ -215,10 +215,8 @@ static void kernel_record(struct ktc_conn *conn, uint32_t bid, size_t res)
 	loop_buf_give(conn->loop, bid);
 }
 
-static void kernel_recv_done(struct ktc_conn *conn, int res, uint32_t flags,
-			     int bid)
+static void kernel_recv_done(struct ktc_conn *conn, int res, int bid)
 {
-	(void)flags;
 	if (res >= 0 && bid >= 0) {
 		kernel_record(conn, bid, res);
 		return;

@@ -104,10 +104,8 @@ static void user_input(struct ktc_conn *conn, uint32_t bid, size_t len)
 		conn_close_notify(conn);
 }
 
-static void user_recv_done(struct ktc_conn *conn, int res, uint32_t flags,
-			   int bid)
+static void user_recv_done(struct ktc_conn *conn, int res, int bid)
 {
-	(void)flags;
 	if (res > 0 && bid >= 0) {
 		user_input(conn, bid, res);
 		return;
