@@ -25,8 +25,6 @@
 
 #define LABEL_MAX 63	/* RFC 1035 section 2.3.4 */
 
-_Static_assert(DIGEST_LEN == ORIGIN_ID_LEN, "an identity is a digest");
-
 /* The fields of the identity. */
 enum {
 	FIELD_CONFIG = 1,
@@ -353,6 +351,7 @@ static int identify(struct origin *origin, const struct config *config,
 		    const struct scope *scope)
 {
 	struct digest digest;
+	int err;
 
 	digest_init(&digest);
 	digest_field(&digest, FIELD_CONFIG, config->digest,
@@ -362,7 +361,8 @@ static int identify(struct origin *origin, const struct config *config,
 		     origin->name ? strlen(origin->name) : 0);
 	digest_number(&digest, FIELD_PORT, origin->port);
 	digest_field(&digest, FIELD_ALPN, origin->alpn, origin->alpn_len);
-	return digest_fini(&digest, origin->id);
+	err = digest_fini(&digest, origin->id);
+	return err ? err : origin_id_place(origin->id);
 }
 
 static int check_flags(const struct ktc_conn_opts *opts)

@@ -4,9 +4,19 @@
 
 #include <ktlsclient.h>
 
+#include <string.h>
+
+#include "digest.h"
+#include "keyhash.h"
+
 struct config;
 
-#define ORIGIN_ID_LEN 32
+/*
+ * An identity: a SHA-256 sum, the same in every process, and a hash of it
+ * under this process's key, by which tables place it.
+ */
+#define ORIGIN_SUM_LEN DIGEST_LEN
+#define ORIGIN_ID_LEN (ORIGIN_SUM_LEN + KEYHASH_LEN)
 
 /* The whole identity of a server and of how it is verified; frozen. */
 struct origin {
@@ -21,9 +31,23 @@ struct origin {
 	socklen_t addr_len;
 	uint8_t *alpn;		/* wire form; NULL: none */
 	size_t alpn_len;
-	/* SHA-256 over all of it and the config's: the inventory's key */
+	/* over all of it and the config's digest: the inventory's key */
 	uint8_t id[ORIGIN_ID_LEN];
 };
+
+/* Fills in the second part of an id from the first. -KTC_E_OPENSSL. */
+static inline int origin_id_place(uint8_t id[ORIGIN_ID_LEN])
+{
+	return keyhash(id, ORIGIN_SUM_LEN, id + ORIGIN_SUM_LEN);
+}
+
+static inline uint64_t origin_id_hash(const uint8_t id[ORIGIN_ID_LEN])
+{
+	uint64_t hash;
+
+	memcpy(&hash, id + ORIGIN_SUM_LEN, sizeof(hash));
+	return hash;
+}
 
 /*
  * Checks opts (already copied to full size) and freezes them. A default scope
