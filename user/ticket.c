@@ -10,8 +10,10 @@
 
 #include <ktlsclient.h>
 
+#include "atomic.h"
 #include "limit.h"
 #include "mem.h"
+#include "session.h"
 #include "util.h"
 
 /*
@@ -46,32 +48,43 @@ static uint64_t life_of(const SSL_SESSION *session)
 	return MIN((unsigned long)timeout, TLS12_SESSION_ID_MAX_S);
 }
 
-int ticket_new(SSL_SESSION *take_session, uint64_t now_s, struct ticket **out)
+int ticket_restore(SSL_SESSION *take_session, uint64_t expires_s,
+		   struct ticket **out)
 {
 	struct ticket *ticket;
-	uint64_t life_s;
 
 	if (!SSL_SESSION_is_resumable(take_session))
-		return -KTC_E_UNSUPPORTED;
-	life_s = life_of(take_session);
-	if (!life_s)
 		return -KTC_E_UNSUPPORTED;
 	ticket = mem_zalloc(sizeof(*ticket));
 	if (!ticket)
 		return -ENOMEM;
-	ticket->session = take_session;
-	ticket->expires_s = now_s + life_s;
-	ticket->single_use = SSL_SESSION_get_protocol_version(take_session) >=
+	ticket->session = session_slim(take_session);
+	ticket->expires_s = expires_s;
+	ticket->bytes = (uint32_t)(sizeof(*ticket) +
+				   session_bytes(ticket->session));
+	ticket->single_use = SSL_SESSION_get_protocol_version(ticket->session) >=
 			     TLS1_3_VERSION;
 	ticket->refs = 1;
 	*out = ticket;
 	return 0;
 }
 
+int ticket_new(SSL_SESSION *take_session, uint64_t now_s, struct ticket **out)
+{
+	uint64_t life_s = life_of(take_session);
+
+	if (!life_s)
+		return -KTC_E_UNSUPPORTED;
+	return ticket_restore(take_session, now_s + life_s, out);
+}
+
 struct ticket *ticket_get(struct ticket *ticket)
 {
-	/* Relaxed: whoever takes a reference has one that keeps it alive. */
-	__atomic_fetch_add(&ticket->refs, 1, __ATOMIC_RELAXED);
+	/*
+	 * Relaxed: whoever takes a reference has one that keeps it alive, or
+	 * is in an RCU section that began before the last one went.
+	 */
+	add_relaxed(&ticket->refs, 1);
 	return ticket;
 }
 
@@ -82,11 +95,21 @@ void ticket_put(struct ticket *ticket)
 	 * Acquire: the one who frees sees what all others did; it pairs with
 	 * their releases here.
 	 */
-	if (!ticket ||
-	    __atomic_fetch_sub(&ticket->refs, 1, __ATOMIC_ACQ_REL) != 1)
+	if (!ticket || sub_acq_rel(&ticket->refs, 1) != 1)
 		return;
 	SSL_SESSION_free(ticket->session);
 	mem_free(ticket);
+}
+
+static void put_deferred(struct rcu_head *head)
+{
+	rcu_deferred(head);
+	ticket_put(container_of(head, struct ticket, rcu));
+}
+
+void ticket_put_later(struct ticket *ticket)
+{
+	rcu_defer(&ticket->rcu, put_deferred);
 }
 
 bool ticket_is_fresh(const struct ticket *ticket, uint64_t now_s)
