@@ -57,6 +57,7 @@ enum ktc_error {
 	KTC_E_HANDSHAKE_TIMEOUT,
 	KTC_E_IDLE_TIMEOUT,
 	KTC_E_CLOSE_TIMEOUT,
+	KTC_E_BUDGET,			/* no full handshake allowed in time */
 
 	/* the peer's identity */
 	KTC_E_VERIFY,			/* chain not trusted, other reasons */
@@ -75,6 +76,11 @@ enum ktc_error {
 	KTC_E_FLOOD,			/* too many control records */
 	KTC_E_KEY_UPDATE,		/* kernel cannot follow a KeyUpdate */
 	KTC_E_KEY_LIMIT,		/* AEAD record limit reached */
+
+	/* exported sessions */
+	KTC_E_SEAL,			/* another key, or not as sealed */
+	KTC_E_SEAL_VERSION,		/* of a version that is not ours */
+	KTC_E_SEAL_CONFIG,		/* of a client configured otherwise */
 
 	/* the system */
 	KTC_E_HANDOVER,			/* kernel took TLS_TX, refused TLS_RX */
@@ -137,6 +143,7 @@ enum ktc_reason {
 	/* not resumed */
 	KTC_WHY_NO_SESSION,		/* the inventory had none */
 	KTC_WHY_EXPIRED,		/* it had only expired ones */
+	KTC_WHY_TAKEN,			/* all are with other connections */
 	KTC_WHY_DECLINED,		/* the server chose a full handshake */
 	KTC_WHY_RESUME_OFF,		/* resumption is switched off */
 
@@ -261,9 +268,18 @@ typedef void (*ktc_keylog_fn)(void *arg, const char *line);
  * @send_queue_max: bytes that may wait in one connection's send queue; 0:
  *	1048576
  * @sessions_max: sessions kept, of all identities; 0: 10000
- * @tickets_per_identity: TLS 1.3 tickets kept for one identity; 0: 4
+ * @tickets_per_identity: TLS 1.3 tickets kept for one identity at most; how
+ *	many it is follows the connections that were under way at once, from
+ *	4 up; 0: 64
  * @keylog: receives key log lines; NULL: nobody
  * @keylog_arg: passed to @keylog
+ * @sessions_bytes_max: memory for the sessions and what holds them, in bytes;
+ *	0: 64 MiB
+ * @full_per_s: full handshakes that may begin in a second with one identity;
+ *	0: any number. A connection over it waits before it connects, takes a
+ *	session if one comes meanwhile, and ends in -KTC_E_BUDGET at the
+ *	connect deadline.
+ * @full_at_once: the same for full handshakes under way; 0: any number
  *
  * Everything is copied by ktc_client_new(); files are read there, once.
  */
@@ -294,6 +310,9 @@ struct ktc_client_opts {
 	uint32_t reserved1;
 	ktc_keylog_fn keylog;
 	void *keylog_arg;
+	uint64_t sessions_bytes_max;
+	uint32_t full_per_s;
+	uint32_t full_at_once;
 };
 
 /**
@@ -349,8 +368,9 @@ KTC_API void ktc_client_put(struct ktc_client *client);
  * struct ktc_client_stats - what a client has done so far
  * @size: sizeof(struct ktc_client_stats), set by the caller
  *
- * Counters only grow, except @sessions, which is a level. Each is exact;
- * together they are no snapshot.
+ * Counters only grow, except @sessions, @identities and @session_bytes, which
+ * are levels. Each is exact; together they are no snapshot. A miss is a
+ * connection that had no session to offer, by reason.
  */
 struct ktc_client_stats {
 	size_t size;
@@ -368,6 +388,14 @@ struct ktc_client_stats {
 	uint64_t putbacks;		/* returned unspent */
 	uint64_t spent;			/* TLS 1.3 tickets sent to a server */
 	uint64_t evictions;		/* dropped for room */
+	uint64_t misses_taken;		/* all with other connections */
+	uint64_t misses_policy;		/* resumption off: not asked for */
+	uint64_t expired;		/* dropped when their time was over */
+	uint64_t exports;		/* TLS 1.3 tickets exported */
+	uint64_t identities;		/* known now */
+	uint64_t session_bytes;		/* set aside for sessions now */
+	uint64_t full_begun;		/* let go by the budget */
+	uint64_t full_waits;		/* times the budget said to wait */
 };
 
 /**
@@ -380,6 +408,123 @@ struct ktc_client_stats {
  */
 KTC_API int ktc_client_stats(const struct ktc_client *client,
 			     struct ktc_client_stats *out);
+
+/**
+ * ktc_client_shards() - how many shards the session inventory has
+ * @client: a client
+ *
+ * Context: any thread.
+ * Return: 1 or more; constant for a client.
+ */
+KTC_API unsigned int ktc_client_shards(const struct ktc_client *client);
+
+/**
+ * ktc_client_shard_stats() - read the counters of one shard
+ * @client: a client
+ * @shard: which, from 0
+ * @out: @out->size set; the inventory's fields as in ktc_client_stats(), of
+ *	this shard alone; those of handshakes and offload are 0
+ *
+ * Context: any thread; stops nobody.
+ * Return: 0, or -KTC_E_OPTION when @out->size or @shard is impossible.
+ */
+KTC_API int ktc_client_shard_stats(const struct ktc_client *client,
+				   unsigned int shard,
+				   struct ktc_client_stats *out);
+
+/* ------------------------------------------------- sessions that move -- */
+
+#define KTC_EXPORT_KEY_LEN 32
+
+/* flags of the exports */
+#define KTC_EXPORT_CLIENT_CERT	(1U << 0) /* with a client certificate too */
+
+/**
+ * ktc_client_export() - take the sessions out, sealed
+ * @client: a client
+ * @key: AES-256 key of KTC_EXPORT_KEY_LEN bytes; borrowed
+ * @flags: KTC_EXPORT_*
+ * @out: receives the sealed sessions; the caller's, for ktc_export_free()
+ * @len: receives their length in bytes
+ *
+ * TLS 1.3 tickets leave this client, for they are used once; TLS 1.2 sessions
+ * stay as well. What is sealed is for ktc_client_import() of a client with
+ * the same configuration, in this process or another one, on this machine or
+ * another one with the right time. A client that has a certificate to present
+ * exports nothing without KTC_EXPORT_CLIENT_CERT. Connections may go on
+ * meanwhile.
+ *
+ * On failure every session is back in the client.
+ *
+ * Sealing is AES-256-GCM (NIST SP 800-38D) under a key of its own, derived
+ * from @key and a random salt (RFC 5869).
+ *
+ * Context: any thread.
+ * Return: how many sessions; -KTC_E_OPTION; -ENOMEM; -KTC_E_OPENSSL.
+ */
+KTC_API int ktc_client_export(struct ktc_client *client,
+			      const uint8_t key[KTC_EXPORT_KEY_LEN],
+			      uint32_t flags, void **out, size_t *len);
+
+/**
+ * ktc_export_free() - free what ktc_client_export() gave
+ * @sealed: the sealed sessions, or NULL
+ * @len: their length
+ *
+ * Context: any thread.
+ */
+KTC_API void ktc_export_free(void *sealed, size_t len);
+
+/**
+ * ktc_client_import() - put exported sessions in
+ * @client: a client
+ * @key: what they were sealed with; borrowed
+ * @sealed: what ktc_client_export() gave; borrowed
+ * @len: its length in bytes
+ *
+ * All is checked before the first session is put in. Import one export once:
+ * a second time would use tickets twice. Sessions whose time is over are left
+ * out, those beyond this client's limits push out older ones.
+ *
+ * Context: any thread.
+ * Return: how many sessions were put in; -KTC_E_SEAL when the key is another
+ * one or anything was changed or is missing; -KTC_E_SEAL_VERSION;
+ * -KTC_E_SEAL_CONFIG; -KTC_E_OPTION; -ENOMEM; -KTC_E_OPENSSL.
+ */
+KTC_API int ktc_client_import(struct ktc_client *client,
+			      const uint8_t key[KTC_EXPORT_KEY_LEN],
+			      const void *sealed, size_t len);
+
+/**
+ * ktc_client_export_file() - ktc_client_export() into a file
+ * @client: a client
+ * @key: AES-256 key of KTC_EXPORT_KEY_LEN bytes; borrowed
+ * @flags: KTC_EXPORT_*
+ * @path: the file; there is always the old one or the new one, whole: it is
+ *	written beside it, synchronised and renamed, mode 0600
+ *
+ * Context: any thread; blocks on the disk.
+ * Return: as ktc_client_export(), or -errno of the file; then every session
+ * is back in the client and the old file is as it was.
+ */
+KTC_API int ktc_client_export_file(struct ktc_client *client,
+				   const uint8_t key[KTC_EXPORT_KEY_LEN],
+				   uint32_t flags, const char *path);
+
+/**
+ * ktc_client_import_file() - ktc_client_import() from a file
+ * @client: a client
+ * @key: what they were sealed with; borrowed
+ * @path: the file; it is removed once it has been checked and before the
+ *	first ticket can be used, so that no later start uses one again
+ *
+ * Context: any thread; blocks on the disk.
+ * Return: as ktc_client_import(), or -errno of the file, -ENOENT above all;
+ * a file that is refused stays.
+ */
+KTC_API int ktc_client_import_file(struct ktc_client *client,
+				   const uint8_t key[KTC_EXPORT_KEY_LEN],
+				   const char *path);
 
 /* --------------------------------------------------------------- loop -- */
 

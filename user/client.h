@@ -37,6 +37,10 @@ struct ktc_client *client_get(struct ktc_client *client);
 void client_put(struct ktc_client *client);	/* takes NULL */
 void client_stats(const struct ktc_client *client,
 		  struct ktc_client_stats *out);
+unsigned int client_shards(const struct ktc_client *client);
+/* The inventory's counters of one shard, below client_shards(). */
+void client_shard_stats(const struct ktc_client *client, unsigned int shard,
+			struct ktc_client_stats *out);
 
 static inline void client_count(struct ktc_client *client,
 				enum client_counter what)

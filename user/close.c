@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "frame.h"
-#include "inventory.h"
 #include "limit.h"
 #include "mem.h"
 #include "sys.h"
@@ -174,16 +173,6 @@ static void file_free(struct ktc_conn *conn)
 	conn->file = NULL;
 }
 
-static void conn_put_back_ticket(struct ktc_conn *conn)
-{
-	struct setup *setup = conn->setup;
-
-	if (setup->offered)
-		inventory_putback(conn->client->inventory, setup->origin.id,
-				  setup->offered);
-	setup->offered = NULL;
-}
-
 void conn_drop_setup(struct ktc_conn *conn)
 {
 	struct setup *setup = conn->setup;
@@ -196,7 +185,7 @@ void conn_drop_setup(struct ktc_conn *conn)
 			loop_buf_give(conn->loop,
 				      container_of(node, struct loop_data, ev) -
 					      conn->loop->data);
-	conn_put_back_ticket(conn);
+	conn_give_back(conn);
 	ossl_free(setup->ossl);
 	mem_free(setup->addrs);
 	origin_fini(&setup->origin);

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,6 +205,29 @@ static int check_numbers(const struct ktc_client_opts *opts,
 				"tickets_per_identity: %u is above %u",
 				opts->tickets_per_identity,
 				LIMIT_TICKETS_PER_IDENTITY);
+	return 0;
+}
+
+/* What stands in the struct since there is a budget. */
+static int check_budget(const struct ktc_client_opts *opts,
+			const struct why *why)
+{
+	if (opts->sessions_bytes_max &&
+	    (opts->sessions_bytes_max < LIMIT_SESSION_BYTES_MIN ||
+	     opts->sessions_bytes_max > LIMIT_SESSION_BYTES))
+		return complain(why, -KTC_E_OPTION,
+				"sessions_bytes_max: %" PRIu64 " is not "
+				"between %llu and %llu",
+				opts->sessions_bytes_max,
+				LIMIT_SESSION_BYTES_MIN, LIMIT_SESSION_BYTES);
+	if (opts->full_per_s > LIMIT_FULL_PER_S)
+		return complain(why, -KTC_E_OPTION,
+				"full_per_s: %u is above %u",
+				opts->full_per_s, LIMIT_FULL_PER_S);
+	if (opts->full_at_once > LIMIT_FULL_AT_ONCE)
+		return complain(why, -KTC_E_OPTION,
+				"full_at_once: %u is above %u",
+				opts->full_at_once, LIMIT_FULL_AT_ONCE);
 	return 0;
 }
 
@@ -570,6 +594,10 @@ static void copy_numbers(struct config *config,
 	config->sessions_max = opts->sessions_max ?: DEFAULT_SESSIONS;
 	config->tickets_per_identity =
 		opts->tickets_per_identity ?: DEFAULT_TICKETS;
+	config->sessions_bytes_max =
+		opts->sessions_bytes_max ?: DEFAULT_SESSION_BYTES;
+	config->full_per_s = opts->full_per_s;
+	config->full_at_once = opts->full_at_once;
 	config->keylog = opts->keylog;
 	config->keylog_arg = opts->keylog_arg;
 }
@@ -587,6 +615,8 @@ int config_init(struct config *config, const struct ktc_client_opts *opts,
 		return complain(&why, err, "size: is wrong, or a field that "
 				"this version does not know is not zero");
 	err = check_numbers(&full, &why);
+	if (!err)
+		err = check_budget(&full, &why);
 	if (!err)
 		err = check_strings(&full, &why);
 	if (err)

@@ -28,6 +28,9 @@ struct config {
 	uint32_t send_queue_max;
 	uint32_t sessions_max;
 	uint32_t tickets_per_identity;
+	uint64_t sessions_bytes_max;
+	uint32_t full_per_s;
+	uint32_t full_at_once;
 	ktc_keylog_fn keylog;
 	void *keylog_arg;
 	/*

@@ -27,6 +27,7 @@
 
 static const char *const conn_state_names[CONN_NR_STATES] = {
 	[CONN_NEW] = "new",
+	[CONN_WAITING] = "waiting for the budget",
 	[CONN_RESOLVING] = "resolving",
 	[CONN_CONNECTING] = "connecting",
 	[CONN_HANDSHAKING] = "handshaking",
@@ -38,8 +39,11 @@ static const char *const conn_state_names[CONN_NR_STATES] = {
 };
 
 static const unsigned int conn_next[CONN_NR_STATES] = {
-	[CONN_NEW] = BIT(CONN_RESOLVING) | BIT(CONN_CONNECTING) |
-		     BIT(CONN_HANDSHAKING) | BIT(CONN_ENDING),
+	[CONN_NEW] = BIT(CONN_WAITING) | BIT(CONN_RESOLVING) |
+		     BIT(CONN_CONNECTING) | BIT(CONN_HANDSHAKING) |
+		     BIT(CONN_ENDING),
+	[CONN_WAITING] = BIT(CONN_RESOLVING) | BIT(CONN_CONNECTING) |
+			 BIT(CONN_HANDSHAKING) | BIT(CONN_ENDING),
 	[CONN_RESOLVING] = BIT(CONN_CONNECTING) | BIT(CONN_ENDING),
 	[CONN_CONNECTING] = BIT(CONN_HANDSHAKING) | BIT(CONN_ENDING),
 	[CONN_HANDSHAKING] = BIT(CONN_HANDING_OVER) | BIT(CONN_OPEN) |
@@ -100,6 +104,8 @@ static uint64_t conn_next_us(const struct ktc_conn *conn)
 		return TIMER_NEVER;
 	at = MIN(at, idle_until(conn));
 	at = MIN(at, tickets_until(conn));
+	if (conn->state == CONN_WAITING)
+		at = MIN(at, conn->setup->look_at_us);
 	if (conn->state == CONN_CONNECTING)
 		at = MIN(at, dial_next_us(conn));
 	if (conn->state == CONN_CLOSING)
@@ -472,6 +478,9 @@ void conn_completion(struct ktc_conn *conn, const struct ring_tag *tag,
 static void conn_deadline(struct ktc_conn *conn)
 {
 	switch (conn->state) {
+	case CONN_WAITING:
+		conn_fail(conn, -KTC_E_BUDGET, 0);
+		break;
 	case CONN_RESOLVING:
 	case CONN_CONNECTING:
 		conn_fail(conn, -KTC_E_CONNECT_TIMEOUT, 0);
@@ -503,6 +512,8 @@ void conn_timer(struct ktc_conn *conn)
 		conn->deadline_us = TIMER_NEVER;
 		conn_deadline(conn);
 	}
+	if (conn->state == CONN_WAITING)
+		conn_look_again(conn);
 	if (conn->state < CONN_ENDING && now >= idle_until(conn))
 		conn_fail(conn, -KTC_E_IDLE_TIMEOUT, 0);
 	if (conn->state < CONN_ENDING && now >= tickets_until(conn))

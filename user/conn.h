@@ -25,6 +25,7 @@ struct ticket;
 
 enum conn_state {
 	CONN_NEW,
+	CONN_WAITING,		/* the budget lets no full handshake begin */
 	CONN_RESOLVING,
 	CONN_CONNECTING,
 	CONN_HANDSHAKING,
@@ -82,6 +83,8 @@ struct setup {
 	struct ossl *ossl;
 	struct ticket *offered;		/* reserved: put back or spent */
 	enum ktc_reason why_no_ticket;
+	bool full_begun;		/* its end is to be told the budget */
+	uint64_t look_at_us;		/* WAITING: when to look again */
 	struct resolve_list *addrs;	/* until no attempt is under way */
 	struct attempt attempts[LIMIT_ADDRESSES];
 	uint8_t next_attempt;
@@ -250,6 +253,8 @@ int conn_new(struct ktc_loop *loop, struct ktc_client *client,
 	     const struct ktc_conn_opts *opts, struct ktc_conn **out);
 void conn_resolved(struct ktc_conn *conn, int err,
 		   const struct resolve_list *addrs);
+/* conn.c: in CONN_WAITING, at the time or before it */
+void conn_look_again(struct ktc_conn *conn);
 /* dial.c: the TCP connection is there, or no address is left */
 void conn_connected(struct ktc_conn *conn, int fd);
 /* plane_user.c: the handshake is done */
@@ -260,6 +265,11 @@ void conn_moved(struct ktc_conn *conn);
 void conn_open(struct ktc_conn *conn);
 /* The ClientHello is out: whatever comes, its ticket is used up. */
 void conn_spend_ticket(struct ktc_conn *conn);
+/*
+ * What was taken for a handshake that is over, or will not be: the ticket, if
+ * the ClientHello did not go out, and the budget's leave. Once each.
+ */
+void conn_give_back(struct ktc_conn *conn);
 
 /* ---------------------------------------------------------------- close.c */
 

@@ -42,6 +42,8 @@ static const struct err_entry own[] = {
 	    "timeout"),
 	ERR(CLOSE_TIMEOUT, TIMEOUT, "The connection could not be closed in "
 	    "order within the close timeout; sent bytes may be lost"),
+	ERR(BUDGET, TIMEOUT, "The budget for full handshakes let none begin "
+	    "within the connect timeout; see full_per_s and full_at_once"),
 
 	ERR(VERIFY, PEER, "The server's certificate chain is not trusted"),
 	ERR(VERIFY_HOST, PEER, "The server's certificate is for another name"),
@@ -69,6 +71,13 @@ static const struct err_entry own[] = {
 	    "kernel cannot; connect again, or use policy never"),
 	ERR(KEY_LIMIT, CLOSED, "The keys have protected as many records as "
 	    "they may; connect again"),
+
+	ERR(SEAL, USAGE, "The exported sessions were sealed with another key, "
+	    "or are not whole"),
+	ERR(SEAL_VERSION, USAGE, "The exported sessions are of a version that "
+	    "this library does not read"),
+	ERR(SEAL_CONFIG, USAGE, "The exported sessions are of a client that "
+	    "was configured otherwise"),
 
 	ERR(HANDOVER, SYSTEM, "The kernel took the sending keys and refused "
 	    "the receiving ones"),
@@ -121,6 +130,8 @@ static const char *const reason_texts[] = {
 			       "server",
 	[KTC_WHY_EXPIRED] = "Not resumed: the sessions kept for this server "
 			    "have expired",
+	[KTC_WHY_TAKEN] = "Not resumed: other connections have all the "
+			  "sessions kept for this server",
 	[KTC_WHY_DECLINED] = "Not resumed: the server chose a full handshake",
 	[KTC_WHY_RESUME_OFF] = "Not resumed: resumption is switched off",
 };

@@ -1,477 +1,701 @@
 // SPDX-License-Identifier: MIT
 /*
- * The sessions of one client, by identity. What is guaranteed:
+ * The sessions of one client, by identity: the operations and their counters.
  *
- * - One mutex orders all operations; each happens at once at a moment between
- *   its call and its return. Under it nothing of OpenSSL's is called, for
- *   sessions are freed after it, and nothing is waited for.
- * - A single-use ticket is in the inventory or with one taker, never both:
- *   take unlinks it, and only the taker's putback links it again. A shared
- *   session is handed out any number of times.
- * - What take returns was given under the very same identity and was fresh
- *   at that moment. What is no longer fresh never leaves but to be freed.
- * - There are at most sessions_max sessions and at most per_identity single-
- *   use tickets (and one shared session) of an identity. For room, an
- *   identity loses its oldest ticket; the whole inventory loses the oldest
- *   ticket of the identity that was least recently used.
- * - An operation is O(per_identity) besides its hash bucket; ids are SHA-256
- *   sums, so nobody can aim many at one bucket.
- * - When there is no memory for an identity's entry, the ticket is dropped:
- *   the cost is one full handshake.
+ *	id, its last 8 bytes a keyed hash (origin.c)
+ *	 |  upper bits                 all bits
+ *	 +-> shard[0..n) --- table -----------> entry: shared session, depth
+ *	      quota, clock  (liburcu's lfht)      + stripe of my threads
+ *	                                             |
+ *	         newest on top: [T][T][T][ ][ ] <----+ shelf
  *
- *     buckets[id] -> entry -> entry            (chain)
- *                      |
- *                      +-- ticket -> ticket    (newest first)
- *     lru: most recently used entry <-> ... <-> least
+ * What an operation is, to everybody else, happens in one instant:
+ *
+ *	take, a hit	the exchange that empties the ticket's place; for a
+ *			shared session, a moment between two loads of its
+ *			pointer in which every place was seen empty
+ *	take, a miss	the look-up that finds no entry; else the end of the
+ *			first of two looks that saw every place empty with the
+ *			same marks, before there was no shared session either
+ *	give, put back	the exchange that fills the place
+ *	share		the exchange of the pointer
+ *	evict, expire	the exchange that empties the place, for each ticket
+ *	spend		none: the ticket is its holder's alone
+ *	drain		as take, for each ticket; not as a whole
+ *	counters	each by itself; a sum is no snapshot
+ *
+ * Order. A ticket's contents are released by the exchange that puts it and
+ * acquired by the one that takes it. Newest first is exact while one thread
+ * uses an identity; with more, each sees its own newest first, then others',
+ * and a put back ticket is the newest of its stripe. A shared session is
+ * offered when no single-use ticket is seen; the server that gave tickets
+ * speaks TLS 1.3.
+ *
+ * Progress. Nothing waits for anybody: take, give, put back, share, evict and
+ * expire are lock-free (an exchange that fails has lost to one that succeeded;
+ * a miss that must look again saw another's put and take), spend, skip and
+ * counting are wait-free. Locks are malloc's and OpenSSL's, when something is
+ * made or freed, and those of liburcu's registry, once in a thread.
+ *
+ * Reuse of memory. Entries, shelves and shared sessions are freed by RCU, after
+ * every section that could have seen them. Tickets are not looked into before
+ * they have been taken, so they need no RCU; the same ticket may come back to
+ * the same place (the ABA of stacks), for a place's word is all that an
+ * exchange depends on: no link to a neighbour can have gone stale.
+ *
+ * A thread that is stopped inside an operation holds at most one ticket or one
+ * token back, which the identity then lacks, and keeps what RCU would free
+ * from being freed; others go on. One that dies there does so for ever.
+ *
+ * Bounds. Entries and tickets are paid for in advance from the shard's quota
+ * (its share of sessions_max and bytes_max), so the bounds hold at every
+ * moment but for a ticket in the hands of each thread that is inside a call.
  */
 #include "inventory.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "limit.h"
 #include "mem.h"
+#include "shard.h"
 #include "sys.h"
 #include "util.h"
 
-#define BUCKETS_MIN 64u
-#define BUCKETS_MAX 65536u
+/* A look at an identity that may have expired goes with every so many gives. */
+#define SWEEP_EVERY 64u
 
-/* One identity; it exists while it has a ticket. */
-struct entry {
-	uint8_t id[ORIGIN_ID_LEN];
-	struct entry *chain;
-	struct entry *newer, *older;	/* in the order of use */
-	struct ticket *tickets;		/* newest first */
-	uint32_t single;		/* single-use ones among them */
+/*
+ * One for each way in and each way out, so that an operation counts once. That
+ * of a hit is the number it draws.
+ */
+enum counter {
+	COUNT_TRIES = ENTRY_DRAW_TAKE,	/* for a single-use ticket ... */
+	COUNT_MOVES = ENTRY_DRAW_MOVE,
+	COUNT_NO_HITS = ENTRY_DRAWS,	/* ... that were no hit of a take */
+	COUNT_GIVES,
+	COUNT_SPENT,		/* single-use ones */
+	COUNT_SHARED_HITS,
+	COUNT_PUTBACKS,		/* single-use ones */
+	COUNT_SHARED_PUTBACKS,
+	COUNT_RESTORES,
+	COUNT_EXPORTS,		/* single-use ones */
+	COUNT_EVICTIONS,
+	COUNT_EXPIRED,
+	COUNT_REPLACED,		/* shared ones */
+	COUNT_NO_SESSION,	/* misses, by reason */
+	COUNT_ALL_EXPIRED,
+	COUNT_ALL_TAKEN,
+	COUNT_POLICY,
+	COUNT_FULL_BEGUN,
+	COUNT_FULL_WAITS,
+	COUNTERS
+};
+
+/* One group's counters of one shard: lines that other threads do not write. */
+struct counters {
+	alignas(MEM_LINE) uint64_t n[COUNTERS];
 };
 
 struct inventory {
-	pthread_mutex_t lock;	/* all but stats' readers and the constants */
-	uint32_t sessions_max;	/* constant */
-	uint32_t per_identity;	/* constant */
-	uint32_t bucket_mask;	/* constant */
-	struct entry **buckets;
-	struct entry *newest, *oldest;
-	uint32_t sessions;
-	struct inventory_stats stats;	/* written under lock, atomically */
+	uint32_t shards;		/* all constant: */
+	uint32_t shard_shift;
+	uint32_t stripes;
+	struct inventory_opts opts;
+	struct counters *counters;	/* [shard][stripe] */
+	struct shard *shard;
 };
 
-/* Tickets that have left and are freed when the lock is released. */
-struct doomed {
-	struct ticket *list;
-};
+/* ---------------------------------------------------------------- threads -- */
 
-/*
- * Relaxed: a statistic. The lock makes its writers one at a time; the atomic
- * store is for readers, who take no lock.
- */
-static void count(uint64_t *counter, uint64_t value)
+static uint32_t threads;
+
+/* Threads are dealt to stripes in turn. Constant after the first call. */
+static uint32_t my_number(void)
 {
-	__atomic_store_n(counter, value, __ATOMIC_RELAXED);
+	static __thread uint32_t mine;
+
+	if (!mine)
+		/* Relaxed: any number will do. */
+		mine = add_relaxed(&threads, 1) + 1;
+	return mine;
 }
 
-static void count_one(uint64_t *counter)
+static uint32_t my_stripe(const struct inventory *inv)
 {
-	count(counter, *counter + 1);
+	return my_number() & (inv->stripes - 1);
 }
 
-/* Relaxed: as above. */
-static uint64_t read_one(const uint64_t *counter)
+/* --------------------------------------------------------------- counters -- */
+
+static struct shard *shard_of(const struct inventory *inv,
+			      const uint8_t id[ORIGIN_ID_LEN])
 {
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+	return &inv->shard[origin_id_hash(id) >> 1 >> inv->shard_shift];
 }
 
-static void lock(struct inventory *inv)
+static struct counters *counters_of(const struct inventory *inv,
+				    const struct shard *shard)
 {
-	(void)pthread_mutex_lock(&inv->lock);	/* a plain one never fails */
+	return &inv->counters[(size_t)(shard - inv->shard) * inv->stripes +
+			      my_stripe(inv)];
 }
 
-static void unlock(struct inventory *inv, struct doomed *doomed)
+/* Relaxed: statistics. */
+static void count(struct counters *counters, enum counter what, uint64_t n)
 {
-	struct ticket *ticket = doomed->list;
-
-	count(&inv->stats.sessions, inv->sessions);
-	(void)pthread_mutex_unlock(&inv->lock);	/* it is ours */
-	while (ticket) {
-		struct ticket *next = ticket->next;
-
-		ticket->next = NULL;
-		ticket_put(ticket);
-		ticket = next;
-	}
+	add_relaxed(&counters->n[what], n);
 }
 
-static void doom(struct doomed *doomed, struct ticket *ticket)
+/* ---------------------------------------------------------- new and free -- */
+
+static uint32_t power_of_two(uint32_t at_least)
 {
-	ticket->next = doomed->list;
-	doomed->list = ticket;
+	uint32_t n = 1;
+
+	while (n < at_least)
+		n *= 2;
+	return n;
 }
 
-static struct entry **bucket(struct inventory *inv,
-			     const uint8_t id[ORIGIN_ID_LEN])
+static uint32_t stripes_for_cpus(void)
 {
-	uint32_t hash;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
-	memcpy(&hash, id, sizeof(hash));
-	return &inv->buckets[hash & inv->bucket_mask];
+	return power_of_two((uint32_t)MAX(MIN(cpus, (long)LIMIT_STRIPES), 1));
 }
 
-static struct entry *find(struct inventory *inv,
-			  const uint8_t id[ORIGIN_ID_LEN])
+/* Each shard has its share of the limits, so small inventories have one. */
+static uint32_t shards_for(uint32_t sessions_max)
 {
-	struct entry *entry = *bucket(inv, id);
+	uint32_t shards = 1;
 
-	while (entry && memcmp(entry->id, id, ORIGIN_ID_LEN))
-		entry = entry->chain;
-	return entry;
+	while (shards < LIMIT_SHARDS &&
+	       sessions_max / (shards * 2) >= LIMIT_SHARD_SESSIONS)
+		shards *= 2;
+	return shards;
 }
 
-static void lru_unlink(struct inventory *inv, struct entry *entry)
+/* Share i of n in which the shares differ by one at most. */
+static uint64_t share_of(uint64_t all, uint32_t n, uint32_t i)
 {
-	if (entry->newer)
-		entry->newer->older = entry->older;
-	else
-		inv->newest = entry->older;
-	if (entry->older)
-		entry->older->newer = entry->newer;
-	else
-		inv->oldest = entry->newer;
-	entry->newer = NULL;
-	entry->older = NULL;
+	return all / n + (i < all % n);
 }
 
-static void lru_link(struct inventory *inv, struct entry *entry)
-{
-	entry->newer = NULL;
-	entry->older = inv->newest;
-	if (inv->newest)
-		inv->newest->newer = entry;
-	else
-		inv->oldest = entry;
-	inv->newest = entry;
-}
-
-static void touch(struct inventory *inv, struct entry *entry)
-{
-	lru_unlink(inv, entry);
-	lru_link(inv, entry);
-}
-
-static struct entry *find_or_make(struct inventory *inv,
-				  const uint8_t id[ORIGIN_ID_LEN])
-{
-	struct entry *entry = find(inv, id), **head;
-
-	if (entry)
-		return entry;
-	entry = mem_zalloc(sizeof(*entry));
-	if (!entry)
-		return NULL;
-	memcpy(entry->id, id, ORIGIN_ID_LEN);
-	head = bucket(inv, id);
-	entry->chain = *head;
-	*head = entry;
-	lru_link(inv, entry);
-	return entry;
-}
-
-/* An entry whose last ticket has gone goes too. */
-static void drop_if_empty(struct inventory *inv, struct entry *entry)
-{
-	struct entry **link;
-
-	if (entry->tickets)
-		return;
-	for (link = bucket(inv, entry->id); *link != entry;)
-		link = &(*link)->chain;
-	*link = entry->chain;
-	lru_unlink(inv, entry);
-	mem_free(entry);
-}
-
-/* Takes the ticket at link out; its reference is the caller's. */
-static struct ticket *unlink_at(struct inventory *inv, struct entry *entry,
-				struct ticket **link)
-{
-	struct ticket *ticket = *link;
-
-	*link = ticket->next;
-	ticket->next = NULL;
-	entry->single -= ticket->single_use;
-	inv->sessions--;
-	return ticket;
-}
-
-static void link_at(struct inventory *inv, struct entry *entry,
-		    struct ticket **link, struct ticket *ticket)
-{
-	ticket->next = *link;
-	*link = ticket;
-	entry->single += ticket->single_use;
-	inv->sessions++;
-}
-
-static void drop_expired(struct inventory *inv, struct entry *entry,
-			 struct doomed *doomed)
-{
-	struct ticket **link = &entry->tickets;
-	uint64_t now_s = sys->time_s();
-
-	while (*link) {
-		if (ticket_is_fresh(*link, now_s))
-			link = &(*link)->next;
-		else
-			doom(doomed, unlink_at(inv, entry, link));
-	}
-}
-
-static void drop_shared(struct inventory *inv, struct entry *entry,
-			struct doomed *doomed)
-{
-	struct ticket **link = &entry->tickets;
-
-	while (*link) {
-		if ((*link)->single_use)
-			link = &(*link)->next;
-		else
-			doom(doomed, unlink_at(inv, entry, link));
-	}
-}
-
-static void drop_oldest_single(struct inventory *inv, struct entry *entry,
-			       struct doomed *doomed)
-{
-	struct ticket **link, **oldest = NULL;
-
-	for (link = &entry->tickets; *link; link = &(*link)->next)
-		if ((*link)->single_use)
-			oldest = link;
-	if (!oldest)
-		return;
-	doom(doomed, unlink_at(inv, entry, oldest));
-	count_one(&inv->stats.evictions);
-}
-
-static void drop_oldest(struct inventory *inv, struct entry *entry,
-			struct doomed *doomed)
-{
-	struct ticket **link = &entry->tickets;
-
-	while ((*link)->next)
-		link = &(*link)->next;
-	doom(doomed, unlink_at(inv, entry, link));
-	count_one(&inv->stats.evictions);
-}
-
-/* Brings everything back within its limits after something was linked. */
-static void make_room(struct inventory *inv, struct entry *entry,
-		      struct doomed *doomed)
-{
-	if (entry->single > inv->per_identity)
-		drop_oldest_single(inv, entry, doomed);
-	while (inv->sessions > inv->sessions_max) {
-		struct entry *victim = inv->oldest;
-
-		drop_oldest(inv, victim, doomed);
-		drop_if_empty(inv, victim);
-	}
-}
-
-int inventory_new(uint32_t sessions_max, uint32_t per_identity,
-		  struct inventory **out)
+int inventory_new(const struct inventory_opts *opts, struct inventory **out)
 {
 	struct inventory *inv = mem_zalloc(sizeof(*inv));
-	uint32_t buckets = BUCKETS_MIN;
+	uint32_t i;
+	int err = 0;
 
 	if (!inv)
 		return -ENOMEM;
-	while (buckets < sessions_max && buckets < BUCKETS_MAX)
-		buckets *= 2;
-	inv->buckets = mem_zalloc(buckets * sizeof(struct entry *));
-	if (!inv->buckets) {
-		mem_free(inv);
-		return -ENOMEM;
-	}
-	inv->bucket_mask = buckets - 1;
-	inv->sessions_max = sessions_max;
-	inv->per_identity = per_identity;
-	(void)pthread_mutex_init(&inv->lock, NULL);	/* always 0 in glibc */
-	*out = inv;
-	return 0;
+	inv->opts = *opts;
+	inv->stripes = stripes_for_cpus();
+	inv->shards = shards_for(opts->sessions_max);
+	/* with one more shift by 1, for a shift by 64 is undefined */
+	inv->shard_shift = 63;
+	for (i = inv->shards; i > 1; i /= 2)
+		inv->shard_shift--;
+	inv->counters = mem_zalloc_lines((size_t)inv->shards * inv->stripes *
+					 sizeof(struct counters));
+	inv->shard = mem_zalloc_lines(inv->shards * sizeof(struct shard));
+	if (!inv->counters || !inv->shard)
+		err = -ENOMEM;
+	for (i = 0; !err && i < inv->shards; i++)
+		err = shard_init(&inv->shard[i],
+				 (uint32_t)share_of(opts->sessions_max,
+						    inv->shards, i),
+				 share_of(opts->bytes_max, inv->shards, i),
+				 inv->stripes);
+	if (err)
+		inventory_free(inv);
+	else
+		*out = inv;
+	return err;
 }
 
 void inventory_free(struct inventory *inv)
 {
-	struct entry *entry, *older;
-	struct ticket *ticket;
+	uint32_t i;
 
 	if (!inv)
 		return;
-	for (entry = inv->newest; entry; entry = older) {
-		older = entry->older;
-		while ((ticket = entry->tickets)) {
-			entry->tickets = ticket->next;
-			ticket_put(ticket);
-		}
-		mem_free(entry);
-	}
-	(void)pthread_mutex_destroy(&inv->lock);	/* nobody holds it */
-	mem_free(inv->buckets);
+	for (i = 0; inv->shard && i < inv->shards; i++)
+		shard_fini(&inv->shard[i]);
+	mem_free_lines(inv->shard);
+	mem_free_lines(inv->counters);
 	mem_free(inv);
+}
+
+/* ------------------------------------------------------------- operations -- */
+
+/* What an operation needs: where, who, when, and what it leaves to be freed. */
+struct op {
+	const uint8_t *id;
+	struct shard *shard;
+	struct counters *counters;
+	struct asker asker;
+	struct leaving leaving;
+};
+
+static void op_begin(struct op *op, struct inventory *inv,
+		     struct shard *shard, const uint8_t *id)
+{
+	op->id = id;
+	op->shard = shard;
+	op->counters = counters_of(inv, op->shard);
+	op->asker = (struct asker){
+		.quota = &shard->quota,
+		.drawn = op->counters->n,
+		.now_s = sys->time_s(),
+		.stripe = my_stripe(inv),
+		.stripes = inv->stripes,
+		.depth_max = inv->opts.per_identity,
+	};
+	op->leaving.tickets = NULL;
+	op->leaving.shared = 0;
+	rcu_enter();
+}
+
+/* A single-use ticket that nobody keeps. */
+static void op_leave(struct op *op, struct ticket *ticket)
+{
+	ticket_push(&op->leaving.tickets, ticket);
+}
+
+static void op_drop(struct op *op, struct ticket *ticket)
+{
+	count(op->counters, ticket_is_fresh(ticket, op->asker.now_s) ?
+			    COUNT_EVICTIONS : COUNT_EXPIRED, 1);
+	ticket_put(ticket);
+}
+
+/* Freeing is OpenSSL's work and may be long: outside of the section. */
+static void op_end(struct op *op)
+{
+	struct ticket *ticket, *next;
+
+	rcu_leave();
+	for (ticket = op->leaving.tickets; ticket; ticket = next) {
+		next = ticket->next;
+		op_drop(op, ticket);
+	}
+	if (op->leaving.shared)
+		count(op->counters, COUNT_EVICTIONS, op->leaving.shared);
+}
+
+/* The newest fresh single-use ticket; *expired: there were others. */
+static struct ticket *op_take_single(struct op *op, struct entry *entry,
+				     bool *expired)
+{
+	struct ticket *ticket;
+
+	while ((ticket = entry_take(entry, &op->asker))) {
+		if (ticket_is_fresh(ticket, op->asker.now_s))
+			return ticket;
+		op_leave(op, ticket);
+		count(op->counters, COUNT_NO_HITS, 1);
+		*expired = true;
+	}
+	count(op->counters, COUNT_NO_HITS, 1);
+	return NULL;
+}
+
+/* A fresh ticket of the entry, or NULL and why. */
+static struct ticket *op_take(struct op *op, struct entry *entry,
+			      enum ktc_reason *why)
+{
+	struct ticket *ticket = NULL;
+	bool had, expired = false;
+	int err;
+
+	do {
+		err = 0;
+		had = entry_had_tickets(entry);
+		if (had)
+			ticket = op_take_single(op, entry, &expired);
+		if (!ticket)
+			err = entry_shared(entry, &op->asker, &ticket);
+	} while (err == -EAGAIN);
+	if (err == -ETIME) {
+		count(op->counters, COUNT_EXPIRED, 1);
+		expired = true;
+	}
+	*why = ticket ? KTC_WHY_NOTHING :
+	       expired ? KTC_WHY_EXPIRED :
+	       had ? KTC_WHY_TAKEN : KTC_WHY_NO_SESSION;
+	return ticket;
+}
+
+static void op_count_take(struct op *op, enum ktc_reason why,
+			  const struct ticket *ticket)
+{
+	if (ticket && ticket->single_use)
+		return; /* its number has */
+	count(op->counters, ticket ? COUNT_SHARED_HITS :
+			    why == KTC_WHY_EXPIRED ? COUNT_ALL_EXPIRED :
+			    why == KTC_WHY_TAKEN ? COUNT_ALL_TAKEN :
+						   COUNT_NO_SESSION, 1);
+}
+
+/* again: by one who has asked, and was counted, before. */
+static enum ktc_reason take(struct inventory *inv,
+			    const uint8_t id[ORIGIN_ID_LEN], bool again,
+			    struct ticket **out)
+{
+	enum ktc_reason why = KTC_WHY_NO_SESSION;
+	struct ticket *ticket = NULL;
+	struct entry *entry;
+	struct op op;
+
+	op_begin(&op, inv, shard_of(inv, id), id);
+	entry = shard_find(op.shard, id, &op.asker);
+	if (entry) {
+		entry_use(entry, &op.asker);
+		ticket = op_take(&op, entry, &why);
+	} else if (shard_entry(op.shard, id, &op.asker, &op.leaving, &entry)) {
+		entry = NULL;	/* its demand is forgotten, no more */
+	}
+	/* a shared session needs no depth */
+	if (entry && !again && (!ticket || ticket->single_use))
+		entry_ask(entry, &op.asker);
+	if (ticket || !again)
+		op_count_take(&op, why, ticket);
+	if (ticket && ticket->single_use)
+		ticket->shard = (uint16_t)(op.shard - inv->shard);
+	op_end(&op);
+	*out = ticket;
+	return why;
 }
 
 enum ktc_reason inventory_take(struct inventory *inv,
 			       const uint8_t id[ORIGIN_ID_LEN],
 			       struct ticket **out)
 {
-	enum ktc_reason why = KTC_WHY_NOTHING;
-	struct doomed doomed = { NULL };
-	struct ticket *ticket = NULL;
-	struct entry *entry;
+	return take(inv, id, false, out);
+}
 
-	lock(inv);
-	count_one(&inv->stats.takes);
-	entry = find(inv, id);
-	if (!entry) {
-		why = KTC_WHY_NO_SESSION;
-		count_one(&inv->stats.misses_none);
-		goto out;
-	}
-	drop_expired(inv, entry, &doomed);
-	if (!entry->tickets) {
-		why = KTC_WHY_EXPIRED;
-		count_one(&inv->stats.misses_expired);
-		drop_if_empty(inv, entry);
-		goto out;
-	}
-	count_one(&inv->stats.hits);
-	if (entry->tickets->single_use)
-		ticket = unlink_at(inv, entry, &entry->tickets);
-	else
-		ticket = ticket_get(entry->tickets);
-	touch(inv, entry);
-	drop_if_empty(inv, entry);
-out:
-	unlock(inv, &doomed);
-	*out = ticket;
-	return why;
+enum ktc_reason inventory_take_again(struct inventory *inv,
+				     const uint8_t id[ORIGIN_ID_LEN],
+				     struct ticket **out)
+{
+	return take(inv, id, true, out);
 }
 
 void inventory_spend(struct inventory *inv, struct ticket *ticket)
 {
-	struct doomed doomed = { NULL };
-
-	if (ticket->single_use) {
-		lock(inv);
-		count_one(&inv->stats.spent);
-		unlock(inv, &doomed);
-	}
+	if (ticket->single_use)
+		count(counters_of(inv, &inv->shard[ticket->shard]),
+		      COUNT_SPENT, 1);
 	ticket_put(ticket);
+}
+
+/* One try; -ENOSPC and -ESTALE may be tried again. */
+static int op_put(struct op *op, unsigned int flags, struct ticket *ticket,
+		  struct entry **entry)
+{
+	unsigned int replaced = 0;
+	int err;
+
+	*entry = NULL;
+	err = shard_entry(op->shard, op->id, &op->asker, &op->leaving, entry);
+	if (err)
+		return err;
+	if (ticket->single_use)
+		return entry_put(*entry, &op->asker, flags, ticket,
+				 &op->leaving.tickets);
+	err = entry_share(*entry, &op->asker, ticket, &replaced);
+	if (replaced)
+		count(op->counters, COUNT_REPLACED, replaced);
+	return err;
+}
+
+/* Keeps a fresh ticket, evicting what must be. False: it is the caller's. */
+static bool op_keep(struct op *op, unsigned int flags, struct ticket *ticket)
+{
+	struct entry *entry;
+	int err;
+
+	for (;;) {
+		err = op_put(op, flags, ticket, &entry);
+		if (err == -ESTALE)
+			continue;	/* evicted just now: a new entry */
+		if (err != -ENOSPC || !entry)
+			return !err;
+		if (shard_evict(op->shard, entry, &op->asker, &op->leaving))
+			continue;
+		/* this identity has all there is: its oldest goes */
+		if (flags & ENTRY_NO_GROW)
+			return false;
+		flags |= ENTRY_NO_GROW;
+	}
+}
+
+static void op_sweep(struct op *op)
+{
+	unsigned int shared = op->leaving.shared;
+
+	/* Relaxed: a beat. */
+	if (load_relaxed(&op->counters->n[COUNT_GIVES]) % SWEEP_EVERY)
+		return;
+	shard_sweep(op->shard, &op->asker, &op->leaving);
+	if (op->leaving.shared == shared)
+		return;
+	/* this one was not evicted */
+	op->leaving.shared = shared;
+	count(op->counters, COUNT_EXPIRED, 1);
 }
 
 /*
- * The ticket's place is behind those that came while it was away, and before
- * those that were there when it was taken: by age, that is by end of life.
+ * What cannot be kept is counted as if it had been evicted at once, so that
+ * the sums are right.
  */
-void inventory_putback(struct inventory *inv,
-		       const uint8_t id[ORIGIN_ID_LEN],
-		       struct ticket *ticket)
+static void op_give(struct op *op, struct ticket *ticket, enum counter what)
 {
-	struct doomed doomed = { NULL };
-	struct ticket **link;
-	struct entry *entry;
+	bool fresh = ticket_is_fresh(ticket, op->asker.now_s);
 
-	lock(inv);
-	count_one(&inv->stats.putbacks);
-	if (!ticket->single_use)
-		goto out_drop;	/* it never left */
-	if (!ticket_is_fresh(ticket, sys->time_s()))
-		goto out_drop;
-	entry = find_or_make(inv, id);
-	if (!entry)
-		goto out_drop;
-	drop_expired(inv, entry, &doomed);
-	link = &entry->tickets;
-	while (*link && (*link)->expires_s > ticket->expires_s)
-		link = &(*link)->next;
-	link_at(inv, entry, link, ticket);
-	make_room(inv, entry, &doomed);
-	unlock(inv, &doomed);
-	return;
-
-out_drop:
-	unlock(inv, &doomed);
-	ticket_put(ticket);
-}
-
-static void add_newest(struct inventory *inv, const uint8_t id[ORIGIN_ID_LEN],
-		       struct ticket *ticket)
-{
-	struct doomed doomed = { NULL };
-	struct entry *entry;
-
-	lock(inv);
-	/* A life so short that it cannot be offered is not worth a place. */
-	entry = ticket_is_fresh(ticket, sys->time_s()) ?
-		find_or_make(inv, id) : NULL;
-	if (!entry) {
-		unlock(inv, &doomed);
-		ticket_put(ticket);
+	count(op->counters, what, 1);
+	if (fresh && op_keep(op, what == COUNT_GIVES ? ENTRY_CAME : 0, ticket))
+		return;
+	if (ticket->single_use) {
+		op_leave(op, ticket);
 		return;
 	}
-	count_one(&inv->stats.gives);
-	touch(inv, entry);
-	drop_expired(inv, entry, &doomed);
-	if (!ticket->single_use)
-		drop_shared(inv, entry, &doomed);
-	link_at(inv, entry, &entry->tickets, ticket);
-	make_room(inv, entry, &doomed);
-	unlock(inv, &doomed);
+	count(op->counters, COUNT_EVICTIONS, 1);
+	ticket_put_later(ticket);	/* others may be looking at it */
 }
 
 void inventory_give(struct inventory *inv, const uint8_t id[ORIGIN_ID_LEN],
 		    struct ticket *ticket)
 {
-	add_newest(inv, id, ticket);
+	struct op op;
+
+	op_begin(&op, inv, shard_of(inv, id), id);
+	/* A life so short that it cannot be offered is not worth a place. */
+	if (ticket_is_fresh(ticket, op.asker.now_s))
+		op_give(&op, ticket, COUNT_GIVES);
+	else
+		ticket_put(ticket);
+	op_sweep(&op);
+	op_end(&op);
 }
 
 void inventory_share(struct inventory *inv, const uint8_t id[ORIGIN_ID_LEN],
 		     struct ticket *ticket)
 {
-	add_newest(inv, id, ticket);
+	inventory_give(inv, id, ticket);
+}
+
+void inventory_restore(struct inventory *inv, const uint8_t id[ORIGIN_ID_LEN],
+		       struct ticket *ticket)
+{
+	struct entry *entry;
+	struct op op;
+
+	op_begin(&op, inv, shard_of(inv, id), id);
+	/* each is one that was wanted: or it would not have been kept */
+	if (ticket->single_use &&
+	    !shard_entry(op.shard, id, &op.asker, &op.leaving, &entry))
+		entry_ask(entry, &op.asker);
+	op_give(&op, ticket, COUNT_RESTORES);
+	op_end(&op);
+}
+
+void inventory_putback(struct inventory *inv,
+		       const uint8_t id[ORIGIN_ID_LEN],
+		       struct ticket *ticket)
+{
+	struct op op;
+
+	op_begin(&op, inv, shard_of(inv, id), id);
+	if (ticket->single_use) {
+		op_give(&op, ticket, COUNT_PUTBACKS);
+	} else {
+		count(op.counters, COUNT_SHARED_PUTBACKS, 1);
+		ticket_put(ticket);	/* it never left */
+	}
+	op_end(&op);
 }
 
 bool inventory_is_full(struct inventory *inv,
 		       const uint8_t id[ORIGIN_ID_LEN])
 {
-	struct doomed doomed = { NULL };
 	struct entry *entry;
 	bool full = false;
+	struct op op;
 
-	lock(inv);
-	entry = find(inv, id);
-	if (entry) {
-		drop_expired(inv, entry, &doomed);
-		full = entry->single >= inv->per_identity;
-		drop_if_empty(inv, entry);
-	}
-	unlock(inv, &doomed);
+	op_begin(&op, inv, shard_of(inv, id), id);
+	entry = shard_find(op.shard, id, &op.asker);
+	if (entry)
+		full = entry_is_full(entry, &op.asker);
+	op_end(&op);
 	return full;
 }
 
-void inventory_stats(const struct inventory *inv,
-		     struct inventory_stats *out)
+void inventory_skip(struct inventory *inv, const uint8_t id[ORIGIN_ID_LEN])
 {
-	const struct inventory_stats *stats = &inv->stats;
+	count(counters_of(inv, shard_of(inv, id)), COUNT_POLICY, 1);
+}
 
-	out->sessions = read_one(&stats->sessions);
-	out->takes = read_one(&stats->takes);
-	out->hits = read_one(&stats->hits);
-	out->misses_none = read_one(&stats->misses_none);
-	out->misses_expired = read_one(&stats->misses_expired);
-	out->gives = read_one(&stats->gives);
-	out->putbacks = read_one(&stats->putbacks);
-	out->spent = read_one(&stats->spent);
-	out->evictions = read_one(&stats->evictions);
+typedef void (*drain_fn)(void *arg, const uint8_t id[ORIGIN_ID_LEN],
+			 struct ticket *take);
+
+static void drain_entry(struct op *op, struct entry *entry, drain_fn fn,
+			void *arg)
+{
+	struct ticket *ticket;
+	enum ktc_reason why;
+
+	while ((ticket = op_take(op, entry, &why))) {
+		bool single_use = ticket->single_use;
+
+		fn(arg, entry->id, ticket);
+		if (!single_use)
+			break;	/* the last that is looked for; it stays */
+		count(op->counters, COUNT_NO_HITS, 1);
+		count(op->counters, COUNT_EXPORTS, 1);
+	}
+}
+
+void inventory_drain(struct inventory *inv, drain_fn fn, void *arg)
+{
+	uint32_t i;
+
+	for (i = 0; i < inv->shards; i++) {
+		struct entry *entry;
+		uint32_t seat = 0;
+		struct op op;
+
+		op_begin(&op, inv, &inv->shard[i], NULL);
+		while ((entry = shard_next(op.shard, &seat)))
+			drain_entry(&op, entry, fn, arg);
+		op_end(&op);
+	}
+}
+
+/* ------------------------------------------------------- full handshakes -- */
+
+int inventory_full_begin(struct inventory *inv,
+			 const uint8_t id[ORIGIN_ID_LEN], uint64_t now_us,
+			 uint64_t *again_us)
+{
+	const struct inventory_opts *opts = &inv->opts;
+	struct entry *entry;
+	int err = 0;
+	struct op op;
+
+	op_begin(&op, inv, shard_of(inv, id), id);
+	/* without memory for an identity it has no budget: no harm but haste */
+	if (!shard_entry(op.shard, id, &op.asker, &op.leaving, &entry))
+		err = budget_begin(&entry->full, opts->full_per_s,
+				   opts->full_at_once, now_us, again_us);
+	count(op.counters, err ? COUNT_FULL_WAITS : COUNT_FULL_BEGUN, 1);
+	op_end(&op);
+	return err;
+}
+
+void inventory_full_end(struct inventory *inv,
+			const uint8_t id[ORIGIN_ID_LEN])
+{
+	struct entry *entry;
+	struct op op;
+
+	op_begin(&op, inv, shard_of(inv, id), id);
+	entry = shard_find(op.shard, id, &op.asker);
+	if (entry)
+		budget_end(&entry->full);
+	op_end(&op);
+}
+
+void inventory_full_charge(struct inventory *inv,
+			   const uint8_t id[ORIGIN_ID_LEN], uint64_t now_us)
+{
+	struct entry *entry;
+	struct op op;
+
+	op_begin(&op, inv, shard_of(inv, id), id);
+	entry = shard_find(op.shard, id, &op.asker);
+	if (entry)
+		budget_charge(&entry->full, inv->opts.full_per_s, now_us);
+	op_end(&op);
+}
+
+/* ----------------------------------------------------------------- reading -- */
+
+unsigned int inventory_shards(const struct inventory *inv)
+{
+	return inv->shards;
+}
+
+static void shard_counts(const struct inventory *inv, unsigned int shard,
+			 uint64_t n[COUNTERS])
+{
+	const struct counters *counters =
+		&inv->counters[(size_t)shard * inv->stripes];
+	uint32_t i, k;
+
+	memset(n, 0, COUNTERS * sizeof(*n));
+	for (i = 0; i < inv->stripes; i++)
+		for (k = 0; k < COUNTERS; k++)
+			n[k] += load_relaxed(&counters[i].n[k]);
+}
+
+/* What leaves may be counted before what came. */
+static uint64_t level(uint64_t came, uint64_t left)
+{
+	return came > left ? came - left : 0;
+}
+
+void inventory_shard_stats(const struct inventory *inv, unsigned int shard,
+			   struct inventory_stats *out)
+{
+	const struct shard *s = &inv->shard[shard];
+	uint64_t n[COUNTERS], hits, came, left;
+
+	shard_counts(inv, shard, n);
+	hits = level(n[COUNT_TRIES], n[COUNT_NO_HITS]);
+	came = n[COUNT_GIVES] + n[COUNT_RESTORES] + n[COUNT_PUTBACKS];
+	left = hits + n[COUNT_EXPORTS] + n[COUNT_EVICTIONS] +
+	       n[COUNT_EXPIRED] + n[COUNT_REPLACED];
+	*out = (struct inventory_stats){
+		/* never more than is paid for, which is one number */
+		.sessions = MIN(level(came, left),
+				s->seats - load_relaxed(&s->quota.sessions)),
+		.identities = load_relaxed(&s->entries),
+		.bytes = s->bytes_max - load_relaxed(&s->quota.bytes),
+		.hits = hits + n[COUNT_SHARED_HITS],
+		.misses_none = n[COUNT_NO_SESSION],
+		.misses_expired = n[COUNT_ALL_EXPIRED],
+		.misses_taken = n[COUNT_ALL_TAKEN],
+		.misses_policy = n[COUNT_POLICY],
+		.gives = n[COUNT_GIVES] + n[COUNT_RESTORES],
+		.putbacks = n[COUNT_PUTBACKS] + n[COUNT_SHARED_PUTBACKS],
+		.spent = n[COUNT_SPENT],
+		.evictions = n[COUNT_EVICTIONS],
+		.expired = n[COUNT_EXPIRED],
+		.exports = n[COUNT_EXPORTS],
+		.full_begun = n[COUNT_FULL_BEGUN],
+		.full_waits = n[COUNT_FULL_WAITS],
+	};
+	out->takes = out->hits + out->misses_none + out->misses_expired +
+		     out->misses_taken;
+}
+
+void inventory_stats(const struct inventory *inv, struct inventory_stats *out)
+{
+	/* a struct of nothing but numbers */
+	uint64_t *sum = (uint64_t *)out;
+	struct inventory_stats one;
+	uint32_t i, k;
+
+	memset(out, 0, sizeof(*out));
+	for (i = 0; i < inv->shards; i++) {
+		const uint64_t *add = (const uint64_t *)&one;
+
+		inventory_shard_stats(inv, i, &one);
+		for (k = 0; k < sizeof(one) / sizeof(*sum); k++)
+			sum[k] += add[k];
+	}
 }

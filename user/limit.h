@@ -46,6 +46,21 @@
 /* how long an offloaded connection keeps its SSL for tickets */
 #define LIMIT_TICKET_WAIT_MS	3000u
 
+/* the inventory */
+#define LIMIT_DEPTH_START	4u	/* an identity's tickets at first */
+#define LIMIT_DEPTH_DECAY_S	10u	/* then a peak of demand counts half */
+#define LIMIT_REMEMBER_S	60u	/* an identity without a ticket */
+#define LIMIT_SHARDS		16u
+#define LIMIT_SHARD_SESSIONS	512u	/* a shard has a share of as many */
+#define LIMIT_STRIPES		8u	/* groups of threads that do not meet */
+/* how often a connection that waits for the budget looks again */
+#define LIMIT_BUDGET_POLL_MS	10u
+#define LIMIT_BUDGET_WAIT_MS	160u	/* ... less often when it waits long */
+#define LIMIT_BUDGET_DEBT_MS	3000u	/* by handshakes nobody asked for */
+/* an export's size; a session in it */
+#define LIMIT_SEALED_BYTES	(1u << 30)
+#define LIMIT_SEALED_SESSION	(128u * 1024u)
+
 /* closing: how often the kernel's send queue is looked at */
 #define LIMIT_DRAIN_POLL_MS	2u
 /* Fewer bytes than any TCP send buffer holds (tcp_wmem's initial 16 KB) */
@@ -68,11 +83,16 @@
 #define DEFAULT_CLOSE_MS	5000u
 #define DEFAULT_SEND_QUEUE	1048576u
 #define DEFAULT_SESSIONS	10000u
-#define DEFAULT_TICKETS		4u
+#define DEFAULT_SESSION_BYTES	(64u << 20)
+#define DEFAULT_TICKETS		64u
 #define DEFAULT_LOOP_ENTRIES	256u
 #define DEFAULT_LOOP_BUFFERS	256u
 #define DEFAULT_LOOP_CONNS	65536u
-#define LIMIT_TICKETS_PER_IDENTITY 64u
+#define LIMIT_TICKETS_PER_IDENTITY 1024u
 #define LIMIT_SESSIONS		(1u << 24)
+#define LIMIT_SESSION_BYTES_MIN	(64ull << 10)	/* one identity, some tickets */
+#define LIMIT_SESSION_BYTES	(1ull << 40)
+#define LIMIT_FULL_PER_S	100000u
+#define LIMIT_FULL_AT_ONCE	(1u << 20)	/* the connections of a loop */
 
 #endif /* KTC_LIMIT_H */

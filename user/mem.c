@@ -48,6 +48,33 @@ void mem_free(void *p)
 		sys->free(p);
 }
 
+/* The word before the first line holds what was allocated. */
+void *mem_zalloc_lines(size_t size)
+{
+	char *raw, *lines;
+
+	if (size > SIZE_MAX / 2)
+		return NULL;
+	size = (size + MEM_LINE - 1) / MEM_LINE * MEM_LINE;
+	raw = mem_zalloc(sizeof(raw) + MEM_LINE - 1 + size);
+	if (!raw)
+		return NULL;
+	lines = raw + sizeof(raw);
+	lines += -(uintptr_t)lines % MEM_LINE;
+	memcpy(lines - sizeof(raw), &raw, sizeof(raw));
+	return lines;
+}
+
+void mem_free_lines(void *p)
+{
+	void *raw;
+
+	if (!p)
+		return;
+	memcpy(&raw, (char *)p - sizeof(raw), sizeof(raw));
+	mem_free(raw);
+}
+
 void mem_wipe(void *p, size_t len)
 {
 	if (len)

@@ -13,6 +13,11 @@ char *mem_strdup(const char *s);	/* NULL gives NULL */
 void *mem_dup(const void *p, size_t len);
 void mem_free(void *p);			/* takes NULL */
 
+/* Beginning and ending at cache lines, which nobody else's data shares. */
+#define MEM_LINE 64
+void *mem_zalloc_lines(size_t size);
+void mem_free_lines(void *p);		/* takes NULL */
+
 void mem_wipe(void *p, size_t len);
 void mem_free_secret(void *p, size_t len); /* wipe, then free; takes NULL */
 

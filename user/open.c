@@ -3,6 +3,11 @@
  * From the caller's wish to an open connection: the identity, the address or
  * the caller's descriptor, the session to offer, the handshake's outcome. What
  * only this way needs is in struct setup.
+ *
+ * Without a budget for full handshakes the session is taken as late as can be,
+ * when TCP is there. With one it is taken first: a connection that has none
+ * asks the budget before it costs the server anything, and waits for it in
+ * CONN_WAITING.
  */
 #include "conn.h"
 
@@ -11,19 +16,29 @@
 #include <string.h>
 
 #include "inventory.h"
+#include "limit.h"
 #include "mem.h"
 #include "sys.h"
+#include "util.h"
 
 static void conn_take_ticket(struct ktc_conn *conn)
 {
 	struct setup *setup = conn->setup;
+	/* who waits for the budget is one miss, however often it looks */
+	enum ktc_reason (*take)(struct inventory *, const uint8_t *,
+				struct ticket **) =
+		setup->why_no_ticket == KTC_WHY_NOTHING ?
+		inventory_take : inventory_take_again;
 
-	if (conn->no_resume)
+	if (setup->why_no_ticket == KTC_WHY_RESUME_OFF)
+		return; /* waiting changes nothing about that */
+	if (conn->no_resume) {
 		setup->why_no_ticket = KTC_WHY_RESUME_OFF;
-	else
-		setup->why_no_ticket =
-			inventory_take(conn->client->inventory,
-				       setup->origin.id, &setup->offered);
+		inventory_skip(conn->client->inventory, setup->origin.id);
+		return;
+	}
+	setup->why_no_ticket = take(conn->client->inventory,
+				    setup->origin.id, &setup->offered);
 }
 
 /* The ClientHello is out: whatever comes, the ticket is used up. */
@@ -34,6 +49,59 @@ void conn_spend_ticket(struct ktc_conn *conn)
 	if (setup->offered)
 		inventory_spend(conn->client->inventory, setup->offered);
 	setup->offered = NULL;
+}
+
+void conn_give_back(struct ktc_conn *conn)
+{
+	struct setup *setup = conn->setup;
+
+	if (setup->offered)
+		inventory_putback(conn->client->inventory, setup->origin.id,
+				  setup->offered);
+	setup->offered = NULL;
+	if (setup->full_begun)
+		inventory_full_end(conn->client->inventory, setup->origin.id);
+	setup->full_begun = false;
+}
+
+static bool conn_has_budget(const struct ktc_conn *conn)
+{
+	const struct config *config = &conn->client->config;
+
+	return config->full_per_s || config->full_at_once;
+}
+
+/*
+ * A session can come before the budget's moment does, so it is looked for now
+ * and then; the longer it has been waited for, the less often, for a great
+ * many may be waiting.
+ */
+static uint64_t conn_look_at(const struct ktc_conn *conn, uint64_t again_us)
+{
+	uint64_t now_us = conn->loop->now_us;
+	uint64_t least = (now_us - conn->setup->begun_us) / 8;
+	uint64_t most = LIMIT_BUDGET_WAIT_MS * 1000ull;
+
+	least = MAX(least, LIMIT_BUDGET_POLL_MS * 1000ull);
+	return MAX(MIN(again_us, now_us + most), now_us + MIN(least, most));
+}
+
+/* Whether there is a session, or leave to begin without one. */
+static bool conn_may_begin(struct ktc_conn *conn)
+{
+	struct setup *setup = conn->setup;
+	uint64_t again_us;
+
+	conn_take_ticket(conn);
+	if (setup->offered)
+		return true;
+	setup->full_begun = !inventory_full_begin(conn->client->inventory,
+						  setup->origin.id,
+						  conn->loop->now_us,
+						  &again_us);
+	if (!setup->full_begun)
+		setup->look_at_us = conn_look_at(conn, again_us);
+	return setup->full_begun;
 }
 
 void conn_connected(struct ktc_conn *conn, int fd)
@@ -47,7 +115,8 @@ void conn_connected(struct ktc_conn *conn, int fd)
 	conn_set_deadline(conn, conn->client->config.handshake_timeout_ms);
 	conn->plane = &plane_user;
 
-	conn_take_ticket(conn);
+	if (!conn_has_budget(conn))
+		conn_take_ticket(conn);
 	err = ossl_new(conn->client->ossl, &conn->loop->ossl_pool,
 		       &setup->origin, setup->offered, &conn_ossl_hooks, conn,
 		       &setup->ossl);
@@ -133,18 +202,15 @@ static int fd_make_blocking(int fd)
 	return 0;
 }
 
-static int conn_begin(struct ktc_conn *conn, int fd)
+/* Towards the server, from CONN_NEW or CONN_WAITING. */
+static int conn_reach(struct ktc_conn *conn)
 {
 	const struct origin *origin = &conn->setup->origin;
 	struct resolve_list list;
-	int err;
 
-	conn_set_deadline(conn, conn->client->config.connect_timeout_ms);
-	if (fd >= 0) {
-		err = fd_make_blocking(fd);
-		if (!err)
-			conn_connected(conn, fd);
-		return err;
+	if (conn->foreign_fd) {
+		conn_connected(conn, conn->fd);
+		return 0;
 	}
 	if (!origin->addr_len)
 		return conn_resolve(conn);
@@ -154,6 +220,35 @@ static int conn_begin(struct ktc_conn *conn, int fd)
 	list.at[0].len = origin->addr_len;
 	conn_dial(conn, &list);
 	return 0;
+}
+
+static int conn_begin(struct ktc_conn *conn, int fd)
+{
+	int err;
+
+	conn_set_deadline(conn, conn->client->config.connect_timeout_ms);
+	if (fd >= 0) {
+		err = fd_make_blocking(fd);
+		if (err)
+			return err;
+		conn->fd = fd;
+	}
+	if (!conn_has_budget(conn) || conn_may_begin(conn))
+		return conn_reach(conn);
+	conn_set_state(conn, CONN_WAITING);
+	return 0;
+}
+
+void conn_look_again(struct ktc_conn *conn)
+{
+	int err;
+
+	if (conn->loop->now_us < conn->setup->look_at_us ||
+	    !conn_may_begin(conn))
+		return;
+	err = conn_reach(conn);
+	if (err)
+		conn_fail(conn, err, 0);
 }
 
 int conn_new(struct ktc_loop *loop, struct ktc_client *client,
@@ -220,6 +315,7 @@ int conn_new(struct ktc_loop *loop, struct ktc_client *client,
 	return 0;
 
 out_remove:
+	conn_give_back(conn);
 	loop_remove(loop, conn->slot);
 	client_put(client);
 out_origin:
@@ -228,6 +324,16 @@ out_put:
 	mem_pool_put(&loop->setup_pool, setup);
 	mem_pool_put(&loop->conn_pool, conn);
 	return err;
+}
+
+/* A full handshake that nobody could foresee: others wait for it. */
+static void conn_declined(struct ktc_conn *conn)
+{
+	conn->why_not_resumed = KTC_WHY_DECLINED;
+	if (conn_has_budget(conn))
+		inventory_full_charge(conn->client->inventory,
+				      conn->setup->origin.id,
+				      conn->loop->now_us);
 }
 
 static void conn_learn(struct ktc_conn *conn)
@@ -247,7 +353,7 @@ static void conn_learn(struct ktc_conn *conn)
 	else if (conn->setup->why_no_ticket != KTC_WHY_NOTHING)
 		conn->why_not_resumed = conn->setup->why_no_ticket;
 	else
-		conn->why_not_resumed = KTC_WHY_DECLINED;
+		conn_declined(conn);
 	if (info.alpn_len) {
 		conn->alpn = mem_zalloc(info.alpn_len + 1);
 		if (conn->alpn)
@@ -277,6 +383,7 @@ void conn_handshaken(struct ktc_conn *conn)
 {
 	conn_spend_ticket(conn);
 	conn_learn(conn);
+	conn_give_back(conn);
 	if (conn->state != CONN_HANDSHAKING)
 		return;
 	if (conn->policy == KTC_POLICY_ALWAYS)

@@ -16,7 +16,12 @@
  * Its read lock and unlock are meant for code of any licence, as they say; a
  * call for each costs more than the operations that they protect.
  */
+#ifndef RCU_BY_CALL
 #include <urcu/static/urcu-bp.h>
+
+#define urcu_bp_read_lock _urcu_bp_read_lock
+#define urcu_bp_read_unlock _urcu_bp_read_unlock
+#endif
 
 #if defined(__SANITIZE_THREAD__)
 #define RCU_TSAN 1
@@ -55,13 +60,13 @@ extern char rcu_readers;	/* what the sections' ends are told by */
 
 static inline void rcu_enter(void)
 {
-	_urcu_bp_read_lock();
+	urcu_bp_read_lock();
 }
 
 static inline void rcu_leave(void)
 {
 	rcu_publish(&rcu_readers);
-	_urcu_bp_read_unlock();
+	urcu_bp_read_unlock();
 }
 
 /*
@@ -69,9 +74,6 @@ static inline void rcu_leave(void)
  * liburcu's; never waits.
  */
 void rcu_defer(struct rcu_head *head, void (*fn)(struct rcu_head *head));
-
-/* Waits until all that this thread deferred is done. Not in a read section. */
-void rcu_flush(void);
 
 /* First of all in a deferred function. */
 static inline void rcu_deferred(struct rcu_head *head)

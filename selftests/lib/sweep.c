@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "flush.h"
 #include "loop.h"
 #include "sys.h"
 
@@ -312,6 +313,7 @@ static void sweep_run(struct sweep *s, sweep_fn fn)
 	(void)fault_disarm();
 	peer_stop(s->peer);
 	s->peer = NULL;
+	rcu_flush();
 	if (fault_leaks()[0])
 		sweep_wrong(s, "left behind: %s", fault_leaks());
 	if (open_fds() != fds)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,7 +114,10 @@ TEST(no_options_give_the_defaults)
 	EXPECT_EQ(5000, config.close_timeout_ms);
 	EXPECT_EQ(1048576, config.send_queue_max);
 	EXPECT_EQ(10000, config.sessions_max);
-	EXPECT_EQ(4, config.tickets_per_identity);
+	EXPECT_EQ(64, config.tickets_per_identity);
+	EXPECT_EQ(64 << 20, config.sessions_bytes_max);
+	EXPECT_EQ(0, config.full_per_s);
+	EXPECT_EQ(0, config.full_at_once);
 	config_fini(&config);
 	config_fini(&config);	/* what is empty stays empty */
 }
@@ -128,6 +132,9 @@ TEST(what_is_given_is_kept_and_copied)
 	opts.version_min = KTC_TLS1_3;
 	opts.idle_timeout_ms = 7;
 	opts.alpn = "h2";
+	opts.sessions_bytes_max = LIMIT_SESSION_BYTES;
+	opts.full_per_s = LIMIT_FULL_PER_S;
+	opts.full_at_once = LIMIT_FULL_AT_ONCE;
 	ASSERT_EQ(0, config_init(&config, &opts, NULL, 0));
 	groups[0] = '?';
 	EXPECT_STREQ("X25519", config.groups);
@@ -135,6 +142,9 @@ TEST(what_is_given_is_kept_and_copied)
 	EXPECT_EQ(KTC_TLS1_3, config.version_min);
 	EXPECT_EQ(7, config.idle_timeout_ms);
 	EXPECT_EQ(3, config.alpn_len);
+	EXPECT_EQ(LIMIT_SESSION_BYTES, config.sessions_bytes_max);
+	EXPECT_EQ(LIMIT_FULL_PER_S, config.full_per_s);
+	EXPECT_EQ(LIMIT_FULL_AT_ONCE, config.full_at_once);
 	config_fini(&config);
 }
 
@@ -177,6 +187,27 @@ TEST(each_senseless_option_is_refused_by_name)
 	REFUSED("sessions_max", opts.sessions_max = LIMIT_SESSIONS + 1);
 	REFUSED("tickets_per_identity", opts.tickets_per_identity =
 		LIMIT_TICKETS_PER_IDENTITY + 1);
+	REFUSED("sessions_bytes_max", opts.sessions_bytes_max =
+		LIMIT_SESSION_BYTES_MIN - 1);
+	REFUSED("sessions_bytes_max", opts.sessions_bytes_max =
+		LIMIT_SESSION_BYTES + 1);
+	REFUSED("full_per_s", opts.full_per_s = LIMIT_FULL_PER_S + 1);
+	REFUSED("full_at_once", opts.full_at_once = LIMIT_FULL_AT_ONCE + 1);
+}
+
+TEST(options_of_the_time_before_the_budget_have_none)
+{
+	struct ktc_client_opts opts = opts_new();
+
+	opts.size = offsetof(struct ktc_client_opts, sessions_bytes_max);
+	opts.sessions_bytes_max = 1;	/* not theirs: whatever stands there */
+	opts.full_per_s = 1;
+	opts.full_at_once = 1;
+	ASSERT_EQ(0, config_init(&config, &opts, NULL, 0));
+	EXPECT_EQ(DEFAULT_SESSION_BYTES, config.sessions_bytes_max);
+	EXPECT_EQ(0, config.full_per_s);
+	EXPECT_EQ(0, config.full_at_once);
+	config_fini(&config);
 }
 
 TEST(a_refusal_leaves_the_config_untouched)
@@ -304,6 +335,9 @@ TEST_F(files, the_digest_does_not_follow_what_decides_no_trust)
 	opts.policy = KTC_POLICY_ALWAYS;
 	opts.idle_timeout_ms = 1;
 	opts.sessions_max = 5;
+	opts.sessions_bytes_max = LIMIT_SESSION_BYTES_MIN;
+	opts.full_per_s = 5;
+	opts.full_at_once = 5;
 	opts.version_min = KTC_TLS1_2;	/* the default, said aloud */
 	opts.groups = "X25519:P-256";
 	EXPECT_TRUE(same(&opts, self->plain));
