@@ -15,7 +15,9 @@
 #include "handover.h"
 #include "limit.h"
 #include "loop.h"
+#include "mem.h"
 #include "probe.h"
+#include "seal.h"
 #include "sys.h"
 #include "util.h"
 
@@ -108,6 +110,23 @@ int ktc_client_stats(const struct ktc_client *client,
 	if (!client || !out)
 		return -KTC_E_OPTION;
 	client_stats(client, &stats);
+	return config_copy_out(out, SIZE_TO(struct ktc_client_stats, evictions),
+			       &stats, sizeof(stats));
+}
+
+unsigned int ktc_client_shards(const struct ktc_client *client)
+{
+	return client_shards(client);
+}
+
+int ktc_client_shard_stats(const struct ktc_client *client, unsigned int shard,
+			   struct ktc_client_stats *out)
+{
+	struct ktc_client_stats stats;
+
+	if (!client || !out || shard >= client_shards(client))
+		return -KTC_E_OPTION;
+	client_shard_stats(client, shard, &stats);
 	return config_copy_out(out, SIZE_TO(struct ktc_client_stats, evictions),
 			       &stats, sizeof(stats));
 }
@@ -434,4 +453,50 @@ int ktc_probe(struct ktc_caps *out)
 		return err;
 	return config_copy_out(out, SIZE_TO(struct ktc_caps, reserved1), caps,
 			       sizeof(*caps));
+}
+
+/* -------------------------------------------------- sessions that move -- */
+
+int ktc_client_export(struct ktc_client *client,
+		      const uint8_t key[KTC_EXPORT_KEY_LEN], uint32_t flags,
+		      void **out, size_t *len)
+{
+	if (!client || !key || !out || !len || flags & ~SEAL_EXPORT_FLAGS)
+		return -KTC_E_OPTION;
+	return seal_export(client->inventory, &client->config, key, flags, out,
+			   len);
+}
+
+void ktc_export_free(void *sealed, size_t len)
+{
+	mem_free_secret(sealed, len);
+}
+
+int ktc_client_import(struct ktc_client *client,
+		      const uint8_t key[KTC_EXPORT_KEY_LEN],
+		      const void *sealed, size_t len)
+{
+	if (!client || !key || !sealed)
+		return -KTC_E_OPTION;
+	return seal_import(client->inventory, &client->config, key, sealed,
+			   len);
+}
+
+int ktc_client_export_file(struct ktc_client *client,
+			   const uint8_t key[KTC_EXPORT_KEY_LEN],
+			   uint32_t flags, const char *path)
+{
+	if (!client || !key || !path || !*path || flags & ~SEAL_EXPORT_FLAGS)
+		return -KTC_E_OPTION;
+	return seal_export_file(client->inventory, &client->config, key, flags,
+				path);
+}
+
+int ktc_client_import_file(struct ktc_client *client,
+			   const uint8_t key[KTC_EXPORT_KEY_LEN],
+			   const char *path)
+{
+	if (!client || !key || !path || !*path)
+		return -KTC_E_OPTION;
+	return seal_import_file(client->inventory, &client->config, key, path);
 }

@@ -8,7 +8,9 @@
 
 #include <ktlsclient.h>
 
+#include <limits.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -92,6 +94,11 @@ TEST_F(client, refuses_what_makes_no_sense)
 	REFUSES(err, "sessions_max", opts.sessions_max = UINT32_MAX);
 	REFUSES(err, "tickets_per_identity",
 		opts.tickets_per_identity = UINT32_MAX);
+	REFUSES(err, "sessions_bytes_max", opts.sessions_bytes_max = 1);
+	REFUSES(err, "sessions_bytes_max",
+		opts.sessions_bytes_max = UINT64_MAX);
+	REFUSES(err, "full_per_s", opts.full_per_s = UINT32_MAX);
+	REFUSES(err, "full_at_once", opts.full_at_once = UINT32_MAX);
 	REFUSES(err, "cert_file", opts.key_file = "key.pem");
 	REFUSES(err, "key_file", opts.cert_file = "cert.pem");
 	REFUSES(err, "crl_file", opts.flags = KTC_CLIENT_CRL_CHECK_ALL);
@@ -174,6 +181,67 @@ TEST_F(client, fills_stats_of_any_version)
 	EXPECT_EQ(0, out.more);
 	EXPECT_EQ(sizeof(out), out.stats.size);
 	EXPECT_EQ(-KTC_E_OPTION, ktc_client_stats(client, NULL));
+	ktc_client_put(client);
+}
+
+TEST_F(client, fills_stats_of_the_first_version_and_no_more)
+{
+	struct ktc_client_stats stats;
+	struct ktc_client *client;
+	size_t i;
+
+	ASSERT_EQ(0, ktc_client_new(&self->opts, &client));
+	memset(&stats, 0x5a, sizeof(stats));
+	stats.size = offsetof(struct ktc_client_stats, misses_taken);
+	EXPECT_EQ(0, ktc_client_stats(client, &stats));
+	EXPECT_EQ(0, stats.evictions);
+	for (i = stats.size; i < sizeof(stats); i++)
+		ASSERT_EQ(0x5a, ((uint8_t *)&stats)[i]);
+	ktc_client_put(client);
+}
+
+TEST_F(client, fills_the_stats_of_each_shard_of_any_version)
+{
+	struct {
+		struct ktc_client_stats stats;
+		uint64_t more;
+	} out = { .more = 77 };
+	struct ktc_client *client;
+	unsigned int i, shards;
+
+	ASSERT_EQ(0, ktc_client_new(&self->opts, &client));
+	shards = ktc_client_shards(client);
+	ASSERT_LE(1, shards);
+	for (i = 0; i < shards; i++) {
+		out.stats.size = sizeof(out.stats);
+		out.stats.sessions = 5;
+		EXPECT_EQ(0, ktc_client_shard_stats(client, i, &out.stats));
+		EXPECT_EQ(0, out.stats.sessions);
+		EXPECT_EQ(77, out.more);
+	}
+	out.stats.size = sizeof(out);
+	EXPECT_EQ(0, ktc_client_shard_stats(client, 0, &out.stats));
+	EXPECT_EQ(0, out.more);
+	EXPECT_EQ(sizeof(out), out.stats.size);
+	ktc_client_put(client);
+}
+
+TEST_F(client, refuses_shards_that_are_not_there)
+{
+	struct ktc_client_stats stats = { .size = sizeof(stats) };
+	struct ktc_client *client;
+	unsigned int shards;
+
+	ASSERT_EQ(0, ktc_client_new(&self->opts, &client));
+	shards = ktc_client_shards(client);
+	EXPECT_EQ(-KTC_E_OPTION, ktc_client_shard_stats(client, shards,
+							&stats));
+	EXPECT_EQ(-KTC_E_OPTION, ktc_client_shard_stats(client, UINT_MAX,
+							&stats));
+	EXPECT_EQ(-KTC_E_OPTION, ktc_client_shard_stats(client, 0, NULL));
+	EXPECT_EQ(-KTC_E_OPTION, ktc_client_shard_stats(NULL, 0, &stats));
+	stats.size = 0;
+	EXPECT_EQ(-KTC_E_OPTION, ktc_client_shard_stats(client, 0, &stats));
 	ktc_client_put(client);
 }
 
