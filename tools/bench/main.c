@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "../common/opt.h"
+#include "cache.h"
+#include "cache_report.h"
 #include "connect.h"
 #include "report.h"
 #include "stream.h"
@@ -22,6 +24,7 @@
 #define DEFAULT_DURATION_MS 10000
 
 #define FIELD(f) offsetof(struct options, f)
+#define CACHE_FIELD(f) offsetof(struct cache_options, f)
 
 static const struct opt_choice on_off[] = {
 	{ "on", 1 },
@@ -182,6 +185,69 @@ static const struct opt output[] = {
 	{ .name = NULL },
 };
 
+static const struct opt_choice cache_ops[] = {
+	{ "all", BENCH_CACHE_ALL },
+	{ "take+give", CACHE_TAKE_GIVE },
+	{ "share", CACHE_SHARE },
+	{ NULL, 0 },
+};
+
+static const struct opt_choice cache_skews[] = {
+	{ "all", BENCH_CACHE_ALL },
+	{ "uniform", CACHE_UNIFORM },
+	{ "zipf", CACHE_ZIPF },
+	{ NULL, 0 },
+};
+
+static const struct opt_choice cache_store_ids[] = {
+	{ "all", BENCH_CACHE_ALL },
+	{ "inventory", CACHE_INVENTORY },
+	{ "mutex-list", CACHE_MUTEX_LIST },
+	{ "sharded-mutex", CACHE_SHARDED_MUTEX },
+	{ "openssl", CACHE_OPENSSL },
+	{ NULL, 0 },
+};
+
+static const struct opt cache_load[] = {
+	{ .name = "threads", .letter = 't', .type = OPT_STRING,
+	  .field = CACHE_FIELD(threads), .arg = "LIST", .def = "1,2",
+	  .help = "how many threads at once; one after the other" },
+	{ .name = "origins", .type = OPT_STRING,
+	  .field = CACHE_FIELD(origins), .arg = "LIST", .def = "1,16,10000",
+	  .help = "of how many origins they keep sessions" },
+	{ .name = "skew", .type = OPT_CHOICE, .field = CACHE_FIELD(skew),
+	  .arg = "HOW", .def = "all", .choices = cache_skews,
+	  .help = "how a thread chooses an origin" },
+	{ .name = "op", .type = OPT_CHOICE, .field = CACHE_FIELD(op),
+	  .arg = "WHAT", .def = "all", .choices = cache_ops,
+	  .help = "tickets used once, or sessions that are shared" },
+	{ .name = "store", .type = OPT_CHOICE, .field = CACHE_FIELD(store),
+	  .arg = "WHICH", .def = "all", .choices = cache_store_ids,
+	  .help = "who keeps them" },
+	{ .name = "duration", .letter = 'd', .type = OPT_MS,
+	  .field = CACHE_FIELD(duration_ms), .arg = "TIME", .def = "300ms",
+	  .min = 1, .max = 60000, .help = "how long one run takes" },
+	{ .name = "repeat", .letter = 'r', .type = OPT_UINT,
+	  .field = CACHE_FIELD(repeat), .arg = "N", .def = "5", .min = 1,
+	  .max = CACHE_REPEAT_MAX, .help = "how many runs of each" },
+	{ .name = NULL },
+};
+
+static const struct opt cache_output[] = {
+	{ .name = "json", .type = OPT_FLAG, .field = CACHE_FIELD(json),
+	  .help = "print one JSON document" },
+	{ .name = "live", .type = OPT_FLAG, .field = CACHE_FIELD(live),
+	  .help = "a line on standard error each second, also when that is no "
+		  "terminal" },
+	{ .name = NULL },
+};
+
+static const struct opt_group cache_groups[] = {
+	{ "Load", cache_load },
+	{ "Output", cache_output },
+	{ NULL, NULL },
+};
+
 static const struct opt_group connect_groups[] = {
 	{ "Load", connect_load },
 	{ "Exchange", exchange },
@@ -243,6 +309,16 @@ static int run_and_report(struct run *run)
 	return failed && !run->opts->fail_ok ? EXIT_FAILED : 0;
 }
 
+/* as typed, for the report: parsing permutes argv; NULL: no memory */
+static char **copy_argv(int argc, char **argv)
+{
+	char **copy = calloc((size_t)argc + 1, sizeof(*copy));
+
+	if (copy)
+		memcpy(copy, argv, (size_t)argc * sizeof(*argv));
+	return copy;
+}
+
 /* 0, or an exit status + 1; o->argv is to be freed either way */
 static int parse(struct options *o, const struct opt_command *cmd, int argc,
 		 char **argv)
@@ -253,11 +329,9 @@ static int parse(struct options *o, const struct opt_command *cmd, int argc,
 
 	memset(o, 0, sizeof(*o));
 	o->warmup = BENCH_WARMUP_AUTO;
-	/* as typed, for the report: parsing permutes argv */
-	o->argv = calloc((size_t)argc + 1, sizeof(*o->argv));
+	o->argv = copy_argv(argc, argv);
 	if (!o->argv)
 		return usage("out of memory") + 1;
-	memcpy(o->argv, argv, (size_t)argc * sizeof(*argv));
 	o->argc = argc;
 	at = opt_parse(cmd->groups, o, argc, argv, why, sizeof(why));
 	if (at == OPT_HELP) {
@@ -327,6 +401,41 @@ static int cmd_stream(const struct opt_command *cmd, int argc, char **argv)
 	return bench(BENCH_STREAM, &stream_ops, cmd, argc, argv);
 }
 
+static int cache_run_and_report(const struct cache_options *o)
+{
+	struct cache_result result;
+	char why[512];
+	int err;
+
+	if (cache_run(&result, o, why, sizeof(why)))
+		return usage(why);
+	err = cache_report(&result, stdout);
+	cache_fini(&result);
+	return err ? usage("the report could not be written") : 0;
+}
+
+static int cmd_cache(const struct opt_command *cmd, int argc, char **argv)
+{
+	struct cache_options o = { .argc = argc };
+	char why[OPT_WHY_LEN];
+	int at, status = 0;
+
+	o.argv = copy_argv(argc, argv);
+	if (!o.argv)
+		return usage("out of memory");
+	at = opt_parse(cmd->groups, &o, argc, argv, why, sizeof(why));
+	if (at == OPT_HELP)
+		opt_help_command(stdout, "ktc-bench", cmd);
+	else if (at < 0)
+		status = usage(why);
+	else if (at != argc)
+		status = usage("cache has no target");
+	else
+		status = cache_run_and_report(&o);
+	free(o.argv);
+	return status;
+}
+
 static const struct opt_command commands[] = {
 	{ "connect", "HOST:PORT|unix:PATH",
 	  "Open and close connections in a closed loop: connections per "
@@ -336,6 +445,10 @@ static const struct opt_command commands[] = {
 	  "Move bodies over open connections: bytes per second, CPU time per "
 	  "byte.",
 	  stream_groups, cmd_stream },
+	{ "cache", "",
+	  "Take sessions from the inventory and give them back, without any "
+	  "connection: operations per second, beside three other stores.",
+	  cache_groups, cmd_cache },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

@@ -75,4 +75,22 @@ struct options {
 	bool fail_ok;
 };
 
+/* a choice of the command cache: every one there is */
+#define BENCH_CACHE_ALL (-1)
+
+/* what the command cache is asked for */
+struct cache_options {
+	int argc; /* as typed, for the report */
+	char **argv;
+	const char *threads; /* lists of numbers */
+	const char *origins;
+	int op; /* enum cache_op, or BENCH_CACHE_ALL */
+	int skew; /* enum cache_skew, or BENCH_CACHE_ALL */
+	int store; /* enum cache_store_id, or BENCH_CACHE_ALL */
+	uint64_t duration_ms; /* of one run of one store */
+	uint64_t repeat;
+	bool json;
+	bool live;
+};
+
 #endif /* BENCH_OPTIONS_H */
