@@ -270,7 +270,7 @@ typedef void (*ktc_keylog_fn)(void *arg, const char *line);
  * @sessions_max: sessions kept, of all identities; 0: 10000
  * @tickets_per_identity: TLS 1.3 tickets kept for one identity at most; how
  *	many it is follows the connections that were under way at once, from
- *	4 up; 0: 64
+ *	4 up; 0: 256
  * @keylog: receives key log lines; NULL: nobody
  * @keylog_arg: passed to @keylog
  * @sessions_bytes_max: memory for the sessions and what holds them, in bytes;

@@ -78,6 +78,42 @@ plane_of()
 	esac
 }
 
+# inventory_line MODE TLS PLANE COUNTER...
+inventory_line()
+{
+	printf '%-19s %-3s %-6s' "$1" "$2" "$3"
+	shift 3
+	printf ' %5s' "$@"
+	echo
+}
+
+# inventory_row MODE TLS PLANE: the client's own counters of a run, its warm-up
+# included, held against each other and against the server.
+inventory_row()
+{
+	inventory=
+	for counter in takes hits misses_none misses_taken misses_expired \
+		gives spent putbacks evictions expired sessions; do
+		value=$(json client.$counter)
+		eval "inv_$counter=\$value"
+		inventory="$inventory $value"
+	done
+	# shellcheck disable=SC2086 # a list of words
+	inventory_line "$1" "$2" "$3" $inventory >>"$dir/inventory"
+	# of all connections, the warm-up's too
+	resumed=$(tail -n +$((lines + 1)) "$access_log" |
+		awk '$3 == "r" { n++ } END { print n + 0 }')
+	# shellcheck disable=SC2154 # set by the eval above
+	claim "$1, TLS $2, $3 plane: $inv_hits of $inv_takes sessions found, \
+$resumed resumed by nginx's log" "$inv_takes/$inv_hits" = "$made/$resumed"
+	[ "$2" = 1.3 ] || return 0
+	# shellcheck disable=SC2154 # as above
+	claim "$1, TLS $2, $3 plane: $inv_gives tickets came, $inv_spent \
+spent, $inv_evictions evicted, $inv_expired expired, $inv_sessions left" \
+		"$inv_gives" -eq $((inv_spent + inv_evictions + \
+		inv_expired + inv_sessions))
+}
+
 # connect MODE TLS COUNT RESUME POLICY: one row and its claims.
 connect()
 {
@@ -117,6 +153,9 @@ nginx's log" "$reused" -eq 0
 log (99.9 % wanted)" $((reused * 1000)) -ge $((logged * 999))
 		;;
 	esac
+	if [ "$resume" = on ]; then
+		inventory_row "$mode" "$tls" "$plane"
+	fi
 	measured=$((measured + logged))
 	verified=$((verified + $(json measured.verified)))
 	failed=$((failed + $(json measured.failed)))
@@ -212,6 +251,17 @@ for each of the 8 connections at once). kTLS rx/tx: the kernel's TlsRxSw and
 TlsTxSw, warm-up included, less the sockets ktc-bench probes the kernel with.
 rate: the guest as a whole, nginx included. client: ktc-bench, with what the
 kernel does for it: million instructions a connection, instructions a byte.
+
+The session inventory, by its own counters:
+END
+inventory_line mode TLS plane takes found none taken old given spent back \
+	evict old left
+cat "$dir/inventory"
+cat <<'END'
+takes: sessions asked for; found, or why not: nothing known of the identity, all
+its tickets with other connections, their time over. given: sessions that came;
+spent: TLS 1.3 tickets that went out in a ClientHello; put back: unused. Dropped:
+evicted for room, or old. left: in the inventory at the end.
 
 END
 cat "$dir/claims"

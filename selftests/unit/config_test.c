@@ -114,7 +114,7 @@ TEST(no_options_give_the_defaults)
 	EXPECT_EQ(5000, config.close_timeout_ms);
 	EXPECT_EQ(1048576, config.send_queue_max);
 	EXPECT_EQ(10000, config.sessions_max);
-	EXPECT_EQ(64, config.tickets_per_identity);
+	EXPECT_EQ(256, config.tickets_per_identity);
 	EXPECT_EQ(64 << 20, config.sessions_bytes_max);
 	EXPECT_EQ(0, config.full_per_s);
 	EXPECT_EQ(0, config.full_at_once);

@@ -170,7 +170,8 @@ static const struct opt tls[] = {
 	  .arg = "LIST", .help = "key exchange groups" },
 	{ .name = "tickets", .type = OPT_UINT, .field = FIELD(tickets),
 	  .arg = "N", .max = UINT32_MAX,
-	  .help = "tickets kept (default: twice --connections, at most 64)" },
+	  .help = "most TLS 1.3 tickets kept (default: 256, or as many as "
+		  "--connections, up to 1024)" },
 	{ .name = NULL },
 };
 

@@ -44,7 +44,7 @@ struct options {
 	int plane; /* enum ktc_policy */
 	int tls; /* enum bench_tls */
 	uint64_t auto_bytes;
-	uint64_t tickets; /* per identity; 0: twice the connections, or 64 */
+	uint64_t tickets; /* at most; 0: what fits the connections */
 	const char *ca;
 	const char *ca_dir;
 	const char *cert;

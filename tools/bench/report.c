@@ -278,6 +278,25 @@ static void text_connect_cpu(FILE *out, const struct findings *f)
 			"", per(f->machine_us, worked(f)));
 }
 
+/* the whole run, warm-up included */
+static void text_inventory(FILE *out, const struct ktc_client_stats *c)
+{
+	fprintf(out,
+		"%-14s %" PRIu64 " takes: %" PRIu64 " found, %" PRIu64
+		" unknown, %" PRIu64 " expired, %" PRIu64
+		" with others; %" PRIu64 " by policy\n",
+		"inventory", c->takes, c->hits, c->misses_none,
+		c->misses_expired, c->misses_taken, c->misses_policy);
+	fprintf(out,
+		"%-14s %" PRIu64 " given, %" PRIu64 " spent, %" PRIu64
+		" put back, %" PRIu64 " evicted, %" PRIu64 " expired\n",
+		"", c->gives, c->spent, c->putbacks, c->evictions, c->expired);
+	fprintf(out,
+		"%-14s %" PRIu64 " left of %" PRIu64 " identities, %" PRIu64
+		" bytes\n",
+		"", c->sessions, c->identities, c->session_bytes);
+}
+
 static void text_connect(FILE *out, const struct findings *f)
 {
 	const struct stats *m = f->measure, *p = f->prepare;
@@ -303,11 +322,7 @@ static void text_connect(FILE *out, const struct findings *f)
 	text_hists(out, m);
 	if (m->done)
 		text_connect_cpu(out, f);
-	fprintf(out,
-		"%-14s %" PRIu64 " sessions left, %" PRIu64 " of %" PRIu64
-		" found, %" PRIu64 " evicted\n",
-		"inventory", f->client.sessions, f->client.hits,
-		f->client.takes, f->client.evictions);
+	text_inventory(out, &f->client);
 }
 
 static void text_stream_cpu(FILE *out, const struct findings *f, double gb)
@@ -520,10 +535,15 @@ static void json_client(struct json *j, const struct ktc_client_stats *c)
 	json_uint(j, "hits", c->hits);
 	json_uint(j, "misses_none", c->misses_none);
 	json_uint(j, "misses_expired", c->misses_expired);
+	json_uint(j, "misses_taken", c->misses_taken);
+	json_uint(j, "misses_policy", c->misses_policy);
 	json_uint(j, "gives", c->gives);
 	json_uint(j, "putbacks", c->putbacks);
 	json_uint(j, "spent", c->spent);
 	json_uint(j, "evictions", c->evictions);
+	json_uint(j, "expired", c->expired);
+	json_uint(j, "identities", c->identities);
+	json_uint(j, "session_bytes", c->session_bytes);
 	json_object_end(j);
 }
 

@@ -26,8 +26,9 @@
 #define EVENTS_AT_ONCE	  64
 #define FINISH_TIMEOUT_MS 6000
 #define LIVE_INTERVAL_NS  UINT64_C(1000000000)
-/* tickets of one identity that the library keeps at most */
-#define TICKETS_MAX 64
+/* tickets of one identity: what the library keeps by itself, and at most */
+#define TICKETS_DEFAULT 256
+#define TICKETS_MAX	1024
 /* descriptors beside one per connection: rings, files, standard streams */
 #define FDS_EXTRA    32
 #define FDS_PER_LOOP 8
@@ -493,7 +494,7 @@ static int raise_fd_limit(const struct run *run, char *why, size_t why_len)
 static int client_new(struct run *run, char *why, size_t why_len)
 {
 	const struct options *o = run->opts;
-	uint64_t tickets = 2 * o->connections;
+	uint64_t tickets = o->tickets;
 	struct ktc_client_opts opts = {
 		.size = sizeof(opts),
 		.policy = (enum ktc_policy)o->plane,
@@ -519,15 +520,11 @@ static int client_new(struct run *run, char *why, size_t why_len)
 		opts.flags |= KTC_CLIENT_INSECURE_NO_VERIFY;
 	if (!o->resume)
 		opts.flags |= KTC_CLIENT_NO_RESUME;
-	/*
-	 * A closed loop of N connections holds up to 2 N tickets of one
-	 * identity, for two come with a full handshake. The library's own
-	 * default would drop most of them.
-	 */
-	if (tickets > TICKETS_MAX)
-		tickets = TICKETS_MAX;
-	opts.tickets_per_identity =
-		(uint32_t)(o->tickets ? o->tickets : tickets);
+	/* a closed loop of N connections wants N tickets of one identity */
+	if (!tickets && o->connections > TICKETS_DEFAULT)
+		tickets = o->connections < TICKETS_MAX ? o->connections :
+							 TICKETS_MAX;
+	opts.tickets_per_identity = (uint32_t)tickets;
 	err = ktc_client_new(&opts, &run->client);
 	if (!err)
 		return 0;
