@@ -50,7 +50,7 @@ static uint64_t reserve(uint32_t depth, uint32_t bytes)
 	return (uint64_t)bytes << 32 | depth;
 }
 
-/* -------------------------------------------------------------- the whole -- */
+/* ------------------------------------------------------------- the whole -- */
 
 size_t entry_size(uint32_t stripes)
 {
@@ -142,7 +142,7 @@ bool entry_is_stale(const struct entry *entry, uint64_t now_s)
 	       now_s >= entry->remember_until_s;
 }
 
-/* ------------------------------------------------------------------- depth -- */
+/* ----------------------------------------------------------------- depth -- */
 
 void entry_ask(struct entry *entry, const struct asker *asker)
 {
@@ -221,7 +221,7 @@ static void flatten(struct entry *entry, const struct asker *asker)
 	quota_give(asker->quota, 1, bytes_of(now));
 }
 
-/* ----------------------------------------------------- single-use tickets -- */
+/* ---------------------------------------------------- single-use tickets -- */
 
 static bool close_any(struct entry *entry, const struct asker *asker)
 {
@@ -256,8 +256,8 @@ static bool close_oldest(struct entry *entry, const struct asker *asker,
 
 /*
  * No place is empty and there will be no more: the oldest ticket's becomes
- * ours, and those beyond what is wanted now are given up. -ENOSPC: what there
- * is is in others' hands.
+ * ours, and those beyond what is wanted now are given up. -ENOSPC: all of them
+ * are in others' hands.
  */
 static int wrest(struct entry *entry, const struct asker *asker,
 		 struct ticket **dropped)
@@ -427,7 +427,7 @@ bool entry_had_tickets(const struct entry *entry)
 	return now != DEAD && bytes_of(now);
 }
 
-/* -------------------------------------------------------- shared sessions -- */
+/* ------------------------------------------------------- shared sessions -- */
 
 static void drop_shared(const struct asker *asker, struct ticket *ticket)
 {
@@ -521,7 +521,7 @@ int entry_shared(struct entry *entry, const struct asker *asker,
 	return 0;
 }
 
-/* ------------------------------------------------------------------- death -- */
+/* ----------------------------------------------------------------- death -- */
 
 void entry_kill(struct entry *entry, const struct asker *asker,
 		struct ticket **dropped, unsigned int *shared)

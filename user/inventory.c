@@ -107,7 +107,7 @@ struct inventory {
 	struct shard *shard;
 };
 
-/* ---------------------------------------------------------------- threads -- */
+/* --------------------------------------------------------------- threads -- */
 
 static uint32_t threads;
 
@@ -127,7 +127,7 @@ static uint32_t my_stripe(const struct inventory *inv)
 	return my_number() & (inv->stripes - 1);
 }
 
-/* --------------------------------------------------------------- counters -- */
+/* -------------------------------------------------------------- counters -- */
 
 static struct shard *shard_of(const struct inventory *inv,
 			      const uint8_t id[ORIGIN_ID_LEN])
@@ -229,7 +229,7 @@ void inventory_free(struct inventory *inv)
 	mem_free(inv);
 }
 
-/* ------------------------------------------------------------- operations -- */
+/* ------------------------------------------------------------ operations -- */
 
 /* What an operation needs: where, who, when, and what it leaves to be freed. */
 struct op {
@@ -622,7 +622,7 @@ void inventory_full_charge(struct inventory *inv,
 	op_end(&op);
 }
 
-/* ----------------------------------------------------------------- reading -- */
+/* --------------------------------------------------------------- reading -- */
 
 unsigned int inventory_shards(const struct inventory *inv)
 {

@@ -92,25 +92,25 @@ static SSL_SESSION *slim_copy(const uint8_t *der, int len)
 	return peer ? without(fields, end, peer, after) : NULL;
 }
 
-SSL_SESSION *session_slim(SSL_SESSION *take)
+void session_slim(SSL_SESSION **session)
 {
 	SSL_SESSION *slim = NULL;
 	uint8_t *der = NULL;
 	int len;
 
-	if (!SSL_SESSION_get0_peer(take))
-		return take;
+	if (!SSL_SESSION_get0_peer(*session))
+		return;
 	ERR_set_mark();
-	len = i2d_SSL_SESSION(take, &der);
+	len = i2d_SSL_SESSION(*session, &der);
 	if (len > 0) {
 		slim = slim_copy(der, len);
 		OPENSSL_clear_free(der, (size_t)len);
 	}
 	ERR_pop_to_mark();
 	if (!slim)
-		return take;
-	SSL_SESSION_free(take);
-	return slim;
+		return;
+	SSL_SESSION_free(*session);
+	*session = slim;
 }
 
 size_t session_bytes(const SSL_SESSION *session)

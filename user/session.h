@@ -7,12 +7,12 @@
 #include <stddef.h>
 
 /*
- * The same session without the peer's certificates, which are most of its
- * memory and which resumption does not need: it inherits the verdict. Takes
- * the reference and gives one; when there is nothing to leave out, or no
- * memory, it is the same.
+ * Puts the same session without the peer's certificates in its place: they are
+ * most of its memory, and resumption does not need them, for it inherits the
+ * verdict. The reference is replaced too; when there is nothing to leave out,
+ * or no memory, nothing happens.
  */
-SSL_SESSION *session_slim(SSL_SESSION *take);
+void session_slim(SSL_SESSION **session);
 
 /* What one costs in memory, about. */
 size_t session_bytes(const SSL_SESSION *session);

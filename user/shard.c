@@ -81,7 +81,7 @@ struct entry *shard_find(struct shard *shard, const uint8_t id[ORIGIN_ID_LEN],
 	return node ? container_of(node, struct entry, node) : NULL;
 }
 
-/* -------------------------------------------------------------- the clock -- */
+/* ------------------------------------------------------------- the clock -- */
 
 /* The number of seats bounds the entries. Relaxed: a number. */
 static bool seat_reserve(struct shard *shard)
@@ -200,7 +200,7 @@ struct entry *shard_next(const struct shard *shard, uint32_t *seat)
 	return NULL;
 }
 
-/* ------------------------------------------------------------------ entries -- */
+/* --------------------------------------------------------------- entries -- */
 
 /* Memory and a seat. */
 static bool entry_pay(struct shard *shard, const struct asker *asker,

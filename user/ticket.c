@@ -58,12 +58,13 @@ int ticket_restore(SSL_SESSION *take_session, uint64_t expires_s,
 	ticket = mem_zalloc(sizeof(*ticket));
 	if (!ticket)
 		return -ENOMEM;
-	ticket->session = session_slim(take_session);
-	ticket->expires_s = expires_s;
-	ticket->bytes = (uint32_t)(sizeof(*ticket) +
-				   session_bytes(ticket->session));
-	ticket->single_use = SSL_SESSION_get_protocol_version(ticket->session) >=
+	ticket->single_use = SSL_SESSION_get_protocol_version(take_session) >=
 			     TLS1_3_VERSION;
+	session_slim(&take_session);
+	ticket->session = take_session;
+	ticket->bytes = (uint32_t)(sizeof(*ticket) +
+				   session_bytes(take_session));
+	ticket->expires_s = expires_s;
 	ticket->refs = 1;
 	*out = ticket;
 	return 0;
