@@ -169,10 +169,12 @@ $(O)/obj/libktlsclient.o: $(call obj,$(LIB_SRC))
 $(LIB_A): $(O)/obj/libktlsclient.o
 	$(archive)
 
+# It is not unloaded by dlclose(): liburcu's thread may still have to call it.
 $(SO): $(call obj,$(LIB_SRC)) user/libktlsclient.map
 	$(SAY) '  LD      $@'
 	@$(CC) -shared -o $@ $(filter %.o,$^) $(ALL_LDFLAGS) \
 		-Wl,-soname,$(@F) -Wl,--version-script=user/libktlsclient.map \
+		-Wl,-z,nodelete \
 		$(if $(SAN),,-Wl,-z,defs) $(LIBS)
 $(O)/libktlsclient.so: $(SO)
 	@ln -sf $(<F) $@

@@ -261,7 +261,8 @@ typedef void (*ktc_keylog_fn)(void *arg, const char *line);
  * @version_max: 0: KTC_TLS1_3
  * @auto_bytes: bytes, both directions together, after which @policy auto
  *	moves a connection to the kernel plane; 0: 262144
- * @connect_timeout_ms: name resolution and TCP, together; 0: 10000
+ * @connect_timeout_ms: the wait for the budget, name resolution and TCP,
+ *	together; 0: 10000
  * @handshake_timeout_ms: the TLS handshake and the handover; 0: 10000
  * @idle_timeout_ms: longest time without a byte either way; 0: no limit
  * @close_timeout_ms: how long ktc_conn_close() may take; 0: 5000
@@ -444,23 +445,27 @@ KTC_API int ktc_client_shard_stats(const struct ktc_client *client,
  * @client: a client
  * @key: AES-256 key of KTC_EXPORT_KEY_LEN bytes; borrowed
  * @flags: KTC_EXPORT_*
- * @out: receives the sealed sessions; the caller's, for ktc_export_free()
- * @len: receives their length in bytes
+ * @out: receives the sealed sessions; the caller's, for ktc_export_free();
+ *	written on success only
+ * @len: receives their length in bytes; written on success only
  *
  * TLS 1.3 tickets leave this client, for they are used once; TLS 1.2 sessions
  * stay as well. What is sealed is for ktc_client_import() of a client with
  * the same configuration, in this process or another one, on this machine or
  * another one with the right time. A client that has a certificate to present
- * exports nothing without KTC_EXPORT_CLIENT_CERT. Connections may go on
- * meanwhile.
+ * needs KTC_EXPORT_CLIENT_CERT: whoever has its sessions and the key can act
+ * in its name. Connections may go on meanwhile.
  *
- * On failure every session is back in the client.
+ * A session that cannot be resumed any more or is larger than 128 KiB stays,
+ * and an export is 1 GiB at most: beyond that the oldest stay. On failure
+ * every session is put back, as far as there is room for it.
  *
  * Sealing is AES-256-GCM (NIST SP 800-38D) under a key of its own, derived
  * from @key and a random salt (RFC 5869).
  *
  * Context: any thread.
- * Return: how many sessions; -KTC_E_OPTION; -ENOMEM; -KTC_E_OPENSSL.
+ * Return: how many sessions; -KTC_E_POLICY without KTC_EXPORT_CLIENT_CERT where
+ * it is needed; -KTC_E_OPTION; -ENOMEM; -KTC_E_OPENSSL.
  */
 KTC_API int ktc_client_export(struct ktc_client *client,
 			      const uint8_t key[KTC_EXPORT_KEY_LEN],
@@ -489,7 +494,8 @@ KTC_API void ktc_export_free(void *sealed, size_t len);
  * Context: any thread.
  * Return: how many sessions were put in; -KTC_E_SEAL when the key is another
  * one or anything was changed or is missing; -KTC_E_SEAL_VERSION;
- * -KTC_E_SEAL_CONFIG; -KTC_E_OPTION; -ENOMEM; -KTC_E_OPENSSL.
+ * -KTC_E_SEAL_CONFIG; -KTC_E_POLICY when the client has KTC_CLIENT_NO_RESUME;
+ * -KTC_E_OPTION; -ENOMEM; -KTC_E_OPENSSL.
  */
 KTC_API int ktc_client_import(struct ktc_client *client,
 			      const uint8_t key[KTC_EXPORT_KEY_LEN],
@@ -503,9 +509,13 @@ KTC_API int ktc_client_import(struct ktc_client *client,
  * @path: the file; there is always the old one or the new one, whole: it is
  *	written beside it, synchronised and renamed, mode 0600
  *
+ * A crash in the middle may leave "<name>.<hex>" beside the file, of 16
+ * hexadecimal digits; it may be removed. Keep the file out of backups: one that
+ * is restored after its import would use tickets twice.
+ *
  * Context: any thread; blocks on the disk.
  * Return: as ktc_client_export(), or -errno of the file; then every session
- * is back in the client and the old file is as it was.
+ * is put back, as far as there is room, and the old file is as it was.
  */
 KTC_API int ktc_client_export_file(struct ktc_client *client,
 				   const uint8_t key[KTC_EXPORT_KEY_LEN],

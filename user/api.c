@@ -12,6 +12,7 @@
 #include "config.h"
 #include "conn.h"
 #include "err.h"
+#include "export.h"
 #include "handover.h"
 #include "limit.h"
 #include "loop.h"
@@ -461,15 +462,16 @@ int ktc_client_export(struct ktc_client *client,
 		      const uint8_t key[KTC_EXPORT_KEY_LEN], uint32_t flags,
 		      void **out, size_t *len)
 {
-	if (!client || !key || !out || !len || flags & ~SEAL_EXPORT_FLAGS)
+	if (!client || !key || !out || !len || flags & ~SEAL_FLAGS)
 		return -KTC_E_OPTION;
-	return seal_export(client->inventory, &client->config, key, flags, out,
-			   len);
+	return export_to_memory(client->inventory, &client->config, key, flags,
+				out, len);
 }
 
 void ktc_export_free(void *sealed, size_t len)
 {
-	mem_free_secret(sealed, len);
+	(void)len;	/* what is sealed is no secret; it need not be wiped */
+	mem_free(sealed);
 }
 
 int ktc_client_import(struct ktc_client *client,
@@ -478,18 +480,18 @@ int ktc_client_import(struct ktc_client *client,
 {
 	if (!client || !key || !sealed)
 		return -KTC_E_OPTION;
-	return seal_import(client->inventory, &client->config, key, sealed,
-			   len);
+	return export_from_memory(client->inventory, &client->config, key,
+				  sealed, len);
 }
 
 int ktc_client_export_file(struct ktc_client *client,
 			   const uint8_t key[KTC_EXPORT_KEY_LEN],
 			   uint32_t flags, const char *path)
 {
-	if (!client || !key || !path || !*path || flags & ~SEAL_EXPORT_FLAGS)
+	if (!client || !key || !path || !*path || flags & ~SEAL_FLAGS)
 		return -KTC_E_OPTION;
-	return seal_export_file(client->inventory, &client->config, key, flags,
-				path);
+	return export_to_file(client->inventory, &client->config, key, flags,
+			      path);
 }
 
 int ktc_client_import_file(struct ktc_client *client,
@@ -498,5 +500,5 @@ int ktc_client_import_file(struct ktc_client *client,
 {
 	if (!client || !key || !path || !*path)
 		return -KTC_E_OPTION;
-	return seal_import_file(client->inventory, &client->config, key, path);
+	return export_from_file(client->inventory, &client->config, key, path);
 }

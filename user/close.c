@@ -62,6 +62,9 @@ static void conn_tell_peer(struct ktc_conn *conn, int err)
 		if (!conn->setup || !conn->setup->ossl ||
 		    conn->setup->out_len != conn->setup->out_sent)
 			return;
+		/* a ClientHello that never went out is none */
+		if (conn->state == CONN_HANDSHAKING && !conn->setup->hello_sent)
+			return;
 		if (conn->opened && (err == -KTC_E_IDLE_TIMEOUT ||
 				     err == -KTC_E_KEY_LIMIT))
 			(void)ossl_close_notify(conn->setup->ossl);

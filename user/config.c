@@ -10,6 +10,8 @@
  */
 #include "config.h"
 
+#include <openssl/x509.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +26,7 @@
 #include "digest.h"
 #include "limit.h"
 #include "mem.h"
+#include "sys.h"
 #include "util.h"
 
 #define CLIENT_FLAGS \
@@ -67,6 +70,7 @@ enum {
 	FIELD_CA_DIR_CONTENT,
 	FIELD_CRL_FILE,
 	FIELD_CERT_FILE,
+	FIELD_UNREADABLE,
 };
 
 /* Where the sentence goes. */
@@ -513,6 +517,48 @@ static void hash_text(struct digest *digest, uint32_t field, const char *text)
 	digest_field(digest, field, text, strlen(text));
 }
 
+static int hash_dirs(struct digest *digest, const char *dirs)
+{
+	const struct why nobody = { NULL, 0 };
+	char dir[LIMIT_LIST];
+	int err = 0;
+
+	while (*dirs && !err) {
+		size_t len = strcspn(dirs, ":");
+
+		if (len >= sizeof(dir))
+			return -KTC_E_CONFIG_FILE;
+		memcpy(dir, dirs, len);
+		dir[len] = '\0';
+		if (!access(dir, F_OK))
+			err = hash_dir(digest, dir, &nobody);
+		dirs += len + (dirs[len] == ':');
+	}
+	return err;
+}
+
+/*
+ * What OpenSSL will read by itself, as far as it is there. A system's store
+ * that cannot be read to its end is no reason to refuse; but nobody can say
+ * then that another client's is the same.
+ */
+static void hash_system_store(struct digest *digest)
+{
+	const char *file = secure_getenv(X509_get_default_cert_file_env());
+	const char *dirs = secure_getenv(X509_get_default_cert_dir_env());
+	const struct why nobody = { NULL, 0 };
+	int err = 0;
+
+	file = file ? file : X509_get_default_cert_file();
+	if (!access(file, F_OK))
+		err = hash_file(digest, FIELD_CA_FILE, "", file, &nobody);
+	if (!err)
+		err = hash_dirs(digest, dirs ? dirs :
+					X509_get_default_cert_dir());
+	if (err)
+		digest_number(digest, FIELD_UNREADABLE, sys->now_us());
+}
+
 static int hash_config(struct config *config, const struct why *why)
 {
 	bool system = !config->ca_file && !config->ca_dir;
@@ -527,6 +573,8 @@ static int hash_config(struct config *config, const struct why *why)
 	hash_text(&digest, FIELD_TLS13_SUITES, config->tls13_suites);
 	hash_text(&digest, FIELD_GROUPS, config->groups);
 	digest_number(&digest, FIELD_SYSTEM_STORE, system);
+	if (system && !(config->flags & KTC_CLIENT_INSECURE_NO_VERIFY))
+		hash_system_store(&digest);
 	err = hash_file(&digest, FIELD_CA_FILE, "ca_file", config->ca_file,
 			why);
 	if (!err)

@@ -37,7 +37,7 @@ struct config {
 	 * SHA-256 over all that decides whom we trust and what we agree to:
 	 * the contents (not the names) of CA, CRL and certificate files, verify
 	 * flags, versions, suites, groups. Of ca_dir the names too, for OpenSSL
-	 * finds an issuer by them.
+	 * finds an issuer by them. Without ca_file and ca_dir the system's.
 	 */
 	uint8_t digest[32];
 };

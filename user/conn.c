@@ -442,8 +442,10 @@ static void conn_send_completion(struct ktc_conn *conn, enum ring_op op,
 	conn->send_busy = false;
 	conn->active_us = conn->loop->now_us;
 	/* whatever the state is by now: the ClientHello is on the wire */
-	if (res > 0 && conn->setup)
+	if (res > 0 && conn->setup) {
+		conn->setup->hello_sent = true;
 		conn_spend_ticket(conn);
+	}
 	if (conn->state < CONN_ENDING)
 		conn->plane->send_done(conn, op, res);
 }

@@ -84,6 +84,7 @@ struct setup {
 	struct ticket *offered;		/* reserved: put back or spent */
 	enum ktc_reason why_no_ticket;
 	bool full_begun;		/* its end is to be told the budget */
+	bool hello_sent;		/* some of it at least */
 	uint64_t look_at_us;		/* WAITING: when to look again */
 	struct resolve_list *addrs;	/* until no attempt is under way */
 	struct attempt attempts[LIMIT_ADDRESSES];
@@ -270,6 +271,8 @@ void conn_spend_ticket(struct ktc_conn *conn);
  * the ClientHello did not go out, and the budget's leave. Once each.
  */
 void conn_give_back(struct ktc_conn *conn);
+/* Its full handshake, if it has leave for one, is over. */
+void conn_leave_budget(struct ktc_conn *conn);
 
 /* ---------------------------------------------------------------- close.c */
 

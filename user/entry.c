@@ -32,7 +32,7 @@
 #define DEAD UINT64_MAX
 
 #define BYTES_STEP 256u		/* bytes a ticket are counted in steps of it */
-#define PLACE_BYTES 32u		/* for a ticket's places, shelves of all sizes */
+#define PLACE_BYTES 32u		/* of a stripe: a place on shelves of all sizes */
 #define TRIES 4u		/* for a place that others hold in a call */
 
 static uint32_t depth_of(uint64_t reserved)
@@ -164,8 +164,8 @@ static uint32_t depth_wanted(const struct entry *entry,
 static int widen(struct entry *entry, const struct asker *asker,
 		 uint32_t bytes)
 {
-	uint32_t want = (bytes + PLACE_BYTES + BYTES_STEP - 1) / BYTES_STEP *
-			BYTES_STEP;
+	uint32_t all = bytes + PLACE_BYTES * entry->stripes;
+	uint32_t want = (all + BYTES_STEP - 1) / BYTES_STEP * BYTES_STEP;
 	/* Relaxed: the exchange below judges. */
 	uint64_t now = load_relaxed(&entry->reserved);
 	uint64_t more;
@@ -175,6 +175,8 @@ static int widen(struct entry *entry, const struct asker *asker,
 			return -ESTALE;
 		if (bytes_of(now) >= want)
 			return 0;
+		if ((uint64_t)want * MAX(depth_of(now), 1) > asker->bytes_max)
+			return -E2BIG;
 		more = (uint64_t)(want - bytes_of(now)) * depth_of(now);
 		if (!quota_take(asker->quota, 0, more))
 			return -ENOSPC;
@@ -197,9 +199,10 @@ static int deepen(struct entry *entry, const struct asker *asker)
 	for (;;) {
 		if (now == DEAD)
 			return -ESTALE;
-		if (depth_of(now) >= wanted)
-			return -EDQUOT;
 		bytes = bytes_of(now);
+		if (depth_of(now) >= wanted ||
+		    (depth_of(now) + 1ull) * bytes > asker->bytes_max)
+			return -EDQUOT;
 		if (!quota_take(asker->quota, 1, bytes))
 			return -ENOSPC;
 		if (cas_relaxed(&entry->reserved, &now, now + 1))
@@ -225,7 +228,7 @@ static void flatten(struct entry *entry, const struct asker *asker)
 
 static bool close_any(struct entry *entry, const struct asker *asker)
 {
-	uint64_t number = entry_number(asker, ENTRY_DRAW_MOVE);
+	uint64_t number = entry_number(asker);
 	struct stripe *stripe;
 	uint32_t i = 0;
 
@@ -239,7 +242,7 @@ static bool close_any(struct entry *entry, const struct asker *asker)
 static bool close_oldest(struct entry *entry, const struct asker *asker,
 			 struct ticket **dropped)
 {
-	uint64_t number = entry_number(asker, ENTRY_DRAW_MOVE);
+	uint64_t number = entry_number(asker);
 	struct stripe *stripe;
 	struct ticket *oldest;
 	uint32_t i = 0;
@@ -256,7 +259,7 @@ static bool close_oldest(struct entry *entry, const struct asker *asker,
 
 /*
  * No place is empty and there will be no more: the oldest ticket's becomes
- * ours, and those beyond what is wanted now are given up. -ENOSPC: all of them
+ * ours, and those beyond what is wanted now are given up. -EBUSY: all of them
  * are in others' hands.
  */
 static int wrest(struct entry *entry, const struct asker *asker,
@@ -278,7 +281,7 @@ static int wrest(struct entry *entry, const struct asker *asker,
 		flatten(entry, asker);
 		tries = 0;
 	}
-	return -ENOSPC;
+	return -EBUSY;
 }
 
 /* After 0 the caller may open a place. */
@@ -286,14 +289,16 @@ static int make_room(struct entry *entry, const struct asker *asker,
 		     unsigned int flags, struct ticket **dropped)
 {
 	int err = -EDQUOT;
+	uint32_t i;
 
 	if (close_any(entry, asker))
 		return 0;
+	for (i = 0; i < entry->stripes; i++)
+		stripe_decay(&entry->stripe[i], asker->now_s);
 	if (!(flags & ENTRY_NO_GROW))
 		err = deepen(entry, asker);
 	if (err != -EDQUOT)
 		return err;
-	stripe_decay(entry_stripe(entry, asker), asker->now_s);
 	return wrest(entry, asker, dropped);
 }
 
@@ -347,7 +352,7 @@ int entry_put(struct entry *entry, const struct asker *asker,
 		stripe_answer(stripe);
 	/* After the put; pairs with the exchange in entry_kill(). */
 	if (load_seq_cst(&entry->reserved) == DEAD &&
-	    shelf_withdraw(place, ticket, entry_number(asker, ENTRY_DRAW_MOVE)))
+	    shelf_withdraw(place, ticket, entry_number(asker)))
 		return -ESTALE;
 	return 0;
 }
@@ -364,9 +369,9 @@ static bool looks_empty(const struct entry *entry, uint64_t *mark)
 }
 
 /*
- * Two looks at all places with the same mark prove that nothing was put
- * between, so at the end of the first every place was empty at once. Else we
- * go on, and another has got on meanwhile.
+ * Two looks at all places with the same mark (64 bits of hash over what was
+ * seen) show that nothing was put between, so at the end of the first every
+ * place was empty at once. Else we go on, and another has got on meanwhile.
  */
 static bool is_empty(const struct entry *entry)
 {
@@ -393,7 +398,7 @@ static struct ticket *take_any(struct entry *entry, const struct asker *asker,
 
 struct ticket *entry_take(struct entry *entry, const struct asker *asker)
 {
-	uint64_t number = entry_number(asker, ENTRY_DRAW_TAKE);
+	uint64_t number = entry_number(asker);
 	struct ticket *ticket;
 
 	do {
@@ -533,8 +538,7 @@ void entry_kill(struct entry *entry, const struct asker *asker,
 	had = swap_seq_cst(&entry->reserved, DEAD);
 	quota_give(asker->quota, depth_of(had),
 		   (uint64_t)depth_of(had) * bytes_of(had));
-	while ((ticket = take_any(entry, asker,
-				  entry_number(asker, ENTRY_DRAW_MOVE))))
+	while ((ticket = take_any(entry, asker, entry_number(asker))))
 		ticket_push(dropped, ticket);
 	ticket = load_seq_cst(&entry->shared);
 	if (ticket && shared_out(entry, asker, ticket))

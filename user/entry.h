@@ -34,27 +34,23 @@ struct entry {
 	struct stripe stripe[];
 };
 
-/* What draws numbers for places (shelf.h), each from its own counter. */
-enum entry_draw { ENTRY_DRAW_TAKE, ENTRY_DRAW_MOVE, ENTRY_DRAWS };
-
 /* Who asks, when, within what. */
 struct asker {
 	struct quota *quota;	/* of the entry's shard */
-	uint64_t *drawn;	/* [ENTRY_DRAWS], of the shard and the group */
+	uint64_t *numbers;	/* drawn so far, of the shard and the group */
 	uint64_t now_s;
+	uint64_t bytes_max;	/* of one identity's tickets */
 	uint32_t stripe;	/* the group */
 	uint32_t stripes;	/* of all groups, a power of two */
 	uint32_t depth_max;
 };
 
-/* A number that no other operation on the shard gets. */
-static inline uint64_t entry_number(const struct asker *asker,
-				    enum entry_draw what)
+/* A number that no other operation on the shard gets: see shelf.h. */
+static inline uint64_t entry_number(const struct asker *asker)
 {
 	/* Relaxed: the exchange that uses it publishes it. */
-	uint64_t n = add_relaxed(&asker->drawn[what], 1);
-
-	return (n * ENTRY_DRAWS + what) * asker->stripes + asker->stripe + 1;
+	return add_relaxed(asker->numbers, 1) * asker->stripes +
+	       asker->stripe + 1;
 }
 
 /* Bytes to set aside for an entry, all stripes included. */
@@ -86,13 +82,13 @@ void entry_ask(struct entry *entry, const struct asker *asker);
 void entry_use(struct entry *entry, const struct asker *asker);
 bool entry_was_used(struct entry *entry);
 
-/* Nothing in it can be taken any more, and it is not to be remembered. */
+/*
+ * What came to it has expired, taken meanwhile or not, and it is not to be
+ * remembered without a ticket either.
+ */
 bool entry_is_stale(const struct entry *entry, uint64_t now_s);
 
-/*
- * The newest single-use ticket, or NULL when there was none at a moment. Draws
- * one number for it.
- */
+/* The newest single-use ticket, or NULL when there was none at a moment. */
 struct ticket *entry_take(struct entry *entry, const struct asker *asker);
 
 /* What entry_put() is to do besides. */
@@ -102,7 +98,8 @@ struct ticket *entry_take(struct entry *entry, const struct asker *asker);
 /*
  * Keeps a single-use ticket; those that had to go for it are added to
  * *dropped. 0; -ESTALE: the entry is dead, take another; -ENOSPC: the quota is
- * used up; -ENOMEM. The ticket is the caller's unless 0.
+ * used up; -E2BIG: such tickets would be too much for one identity; -EBUSY:
+ * others are at all its places; -ENOMEM. The ticket is the caller's unless 0.
  */
 int entry_put(struct entry *entry, const struct asker *asker,
 	      unsigned int flags, struct ticket *ticket,

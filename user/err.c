@@ -29,8 +29,9 @@ static const struct err_entry own[] = {
 	ERR(CONFIG_FILE, USAGE, "A CA, CRL, certificate or key file cannot be "
 	    "read or parsed; ktc_client_check() names it"),
 	ERR(STATE, USAGE, "The connection's state does not allow this call"),
-	ERR(POLICY, UNSUPPORTED, "The record plane policy forbids this; it "
-	    "needs policy auto or always"),
+	ERR(POLICY, UNSUPPORTED, "The client's configuration forbids this: its "
+	    "plane policy, resumption switched off, or a certificate and no "
+	    "KTC_EXPORT_CLIENT_CERT"),
 
 	ERR(RESOLVE, NETWORK, "The server's name has no usable address; check "
 	    "the name and the resolver"),

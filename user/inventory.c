@@ -5,7 +5,7 @@
  *	id, its last 8 bytes a keyed hash (origin.c)
  *	 |  upper bits                 all bits
  *	 +-> shard[0..n) --- table -----------> entry: shared session, depth
- *	      quota, clock  (liburcu's lfht)      + stripe of my threads
+ *	      quota, clock                        + stripe of my threads
  *	                                             |
  *	         newest on top: [T][T][T][ ][ ] <----+ shelf
  *
@@ -16,19 +16,24 @@
  *			pointer in which every place was seen empty
  *	take, a miss	the look-up that finds no entry; else the end of the
  *			first of two looks that saw every place empty with the
- *			same marks, before there was no shared session either
+ *			same marks. There is no shared session at the load
+ *			after it, nor was there then, or it has been evicted
  *	give, put back	the exchange that fills the place
  *	share		the exchange of the pointer
  *	evict, expire	the exchange that empties the place, for each ticket
  *	spend		none: the ticket is its holder's alone
- *	drain		as take, for each ticket; not as a whole
+ *	drain		as take, for each ticket; not as a whole, and without
+ *			identities that are being made
  *	counters	each by itself; a sum is no snapshot
+ *
+ * What is done with an entry after it has left the table happens, to others,
+ * when it leaves.
  *
  * Order. A ticket's contents are released by the exchange that puts it and
  * acquired by the one that takes it. Newest first is exact while one thread
  * uses an identity; with more, each sees its own newest first, then others',
- * and a put back ticket is the newest of its stripe. A shared session is
- * offered when no single-use ticket is seen; the server that gave tickets
+ * about, and a put back ticket is the newest of its stripe. A shared session
+ * is offered when no single-use ticket is seen; the server that gave tickets
  * speaks TLS 1.3.
  *
  * Progress. Nothing waits for anybody: take, give, put back, share, evict and
@@ -43,13 +48,15 @@
  * the same place (the ABA of stacks), for a place's word is all that an
  * exchange depends on: no link to a neighbour can have gone stale.
  *
- * A thread that is stopped inside an operation holds at most one ticket or one
- * token back, which the identity then lacks, and keeps what RCU would free
- * from being freed; others go on. One that dies there does so for ever.
+ * A thread that is stopped inside an operation withholds what it has in hand:
+ * a ticket, the place for one, or the tickets and the seat of an entry that it
+ * is evicting; and what RCU would free stays allocated. Others go on without.
+ * One that dies there does so for ever.
  *
  * Bounds. Entries and tickets are paid for in advance from the shard's quota
- * (its share of sessions_max and bytes_max), so the bounds hold at every
- * moment but for a ticket in the hands of each thread that is inside a call.
+ * (its share of sessions_max and bytes_max), so what is in the inventory is
+ * within the bounds at every moment. What has left is freed at the end of the
+ * operation, or by RCU.
  */
 #include "inventory.h"
 
@@ -66,14 +73,10 @@
 /* A look at an identity that may have expired goes with every so many gives. */
 #define SWEEP_EVERY 64u
 
-/*
- * One for each way in and each way out, so that an operation counts once. That
- * of a hit is the number it draws.
- */
+/* One for each way in and each way out, so that an operation counts once. */
 enum counter {
-	COUNT_TRIES = ENTRY_DRAW_TAKE,	/* for a single-use ticket ... */
-	COUNT_MOVES = ENTRY_DRAW_MOVE,
-	COUNT_NO_HITS = ENTRY_DRAWS,	/* ... that were no hit of a take */
+	COUNT_NUMBERS,		/* drawn by entry_number() */
+	COUNT_HITS,		/* single-use ones */
 	COUNT_GIVES,
 	COUNT_SPENT,		/* single-use ones */
 	COUNT_SHARED_HITS,
@@ -191,6 +194,7 @@ int inventory_new(const struct inventory_opts *opts, struct inventory **out)
 
 	if (!inv)
 		return -ENOMEM;
+	rcu_start();
 	inv->opts = *opts;
 	inv->stripes = stripes_for_cpus();
 	inv->shards = shards_for(opts->sessions_max);
@@ -248,8 +252,9 @@ static void op_begin(struct op *op, struct inventory *inv,
 	op->counters = counters_of(inv, op->shard);
 	op->asker = (struct asker){
 		.quota = &shard->quota,
-		.drawn = op->counters->n,
+		.numbers = &op->counters->n[COUNT_NUMBERS],
 		.now_s = sys->time_s(),
+		.bytes_max = shard->bytes_max / LIMIT_IDENTITY_SHARE,
 		.stripe = my_stripe(inv),
 		.stripes = inv->stripes,
 		.depth_max = inv->opts.per_identity,
@@ -296,10 +301,8 @@ static struct ticket *op_take_single(struct op *op, struct entry *entry,
 		if (ticket_is_fresh(ticket, op->asker.now_s))
 			return ticket;
 		op_leave(op, ticket);
-		count(op->counters, COUNT_NO_HITS, 1);
 		*expired = true;
 	}
-	count(op->counters, COUNT_NO_HITS, 1);
 	return NULL;
 }
 
@@ -323,21 +326,22 @@ static struct ticket *op_take(struct op *op, struct entry *entry,
 		count(op->counters, COUNT_EXPIRED, 1);
 		expired = true;
 	}
-	*why = ticket ? KTC_WHY_NOTHING :
-	       expired ? KTC_WHY_EXPIRED :
-	       had ? KTC_WHY_TAKEN : KTC_WHY_NO_SESSION;
+	if (ticket)
+		*why = KTC_WHY_NOTHING;
+	else if (expired)
+		*why = KTC_WHY_EXPIRED;
+	else
+		*why = had ? KTC_WHY_TAKEN : KTC_WHY_NO_SESSION;
 	return ticket;
 }
 
-static void op_count_take(struct op *op, enum ktc_reason why,
-			  const struct ticket *ticket)
+static enum counter counter_of(enum ktc_reason why, const struct ticket *ticket)
 {
-	if (ticket && ticket->single_use)
-		return; /* its number has */
-	count(op->counters, ticket ? COUNT_SHARED_HITS :
-			    why == KTC_WHY_EXPIRED ? COUNT_ALL_EXPIRED :
-			    why == KTC_WHY_TAKEN ? COUNT_ALL_TAKEN :
-						   COUNT_NO_SESSION, 1);
+	if (ticket)
+		return ticket->single_use ? COUNT_HITS : COUNT_SHARED_HITS;
+	if (why == KTC_WHY_EXPIRED)
+		return COUNT_ALL_EXPIRED;
+	return why == KTC_WHY_TAKEN ? COUNT_ALL_TAKEN : COUNT_NO_SESSION;
 }
 
 /* again: by one who has asked, and was counted, before. */
@@ -362,7 +366,7 @@ static enum ktc_reason take(struct inventory *inv,
 	if (entry && !again && (!ticket || ticket->single_use))
 		entry_ask(entry, &op.asker);
 	if (ticket || !again)
-		op_count_take(&op, why, ticket);
+		count(op.counters, counter_of(why, ticket), 1);
 	if (ticket && ticket->single_use)
 		ticket->shard = (uint16_t)(op.shard - inv->shard);
 	op_end(&op);
@@ -420,8 +424,11 @@ static bool op_keep(struct op *op, unsigned int flags, struct ticket *ticket)
 
 	for (;;) {
 		err = op_put(op, flags, ticket, &entry);
-		if (err == -ESTALE)
-			continue;	/* evicted just now: a new entry */
+		if (err == -ESTALE) {
+			/* evicted just now: a new entry, which has nothing */
+			flags &= ~ENTRY_NO_GROW;
+			continue;
+		}
 		if (err != -ENOSPC || !entry)
 			return !err;
 		if (shard_evict(op->shard, entry, &op->asker, &op->leaving))
@@ -463,7 +470,7 @@ static void op_give(struct op *op, struct ticket *ticket, enum counter what)
 		op_leave(op, ticket);
 		return;
 	}
-	count(op->counters, COUNT_EVICTIONS, 1);
+	count(op->counters, fresh ? COUNT_EVICTIONS : COUNT_EXPIRED, 1);
 	ticket_put_later(ticket);	/* others may be looking at it */
 }
 
@@ -539,11 +546,8 @@ void inventory_skip(struct inventory *inv, const uint8_t id[ORIGIN_ID_LEN])
 	count(counters_of(inv, shard_of(inv, id)), COUNT_POLICY, 1);
 }
 
-typedef void (*drain_fn)(void *arg, const uint8_t id[ORIGIN_ID_LEN],
-			 struct ticket *take);
-
-static void drain_entry(struct op *op, struct entry *entry, drain_fn fn,
-			void *arg)
+static void drain_entry(struct op *op, struct entry *entry,
+			inventory_drain_fn fn, void *arg)
 {
 	struct ticket *ticket;
 	enum ktc_reason why;
@@ -554,12 +558,11 @@ static void drain_entry(struct op *op, struct entry *entry, drain_fn fn,
 		fn(arg, entry->id, ticket);
 		if (!single_use)
 			break;	/* the last that is looked for; it stays */
-		count(op->counters, COUNT_NO_HITS, 1);
 		count(op->counters, COUNT_EXPORTS, 1);
 	}
 }
 
-void inventory_drain(struct inventory *inv, drain_fn fn, void *arg)
+void inventory_drain(struct inventory *inv, inventory_drain_fn fn, void *arg)
 {
 	uint32_t i;
 
@@ -583,14 +586,19 @@ int inventory_full_begin(struct inventory *inv,
 {
 	const struct inventory_opts *opts = &inv->opts;
 	struct entry *entry;
-	int err = 0;
 	struct op op;
+	int err;
 
 	op_begin(&op, inv, shard_of(inv, id), id);
-	/* without memory for an identity it has no budget: no harm but haste */
-	if (!shard_entry(op.shard, id, &op.asker, &op.leaving, &entry))
+	err = shard_entry(op.shard, id, &op.asker, &op.leaving, &entry);
+	if (err == -ENOSPC) {
+		/* nowhere to count it: when others have ended there may be */
+		*again_us = now_us + LIMIT_BUDGET_POLL_MS * 1000ull;
+		err = -EAGAIN;
+	} else if (!err) {
 		err = budget_begin(&entry->full, opts->full_per_s,
 				   opts->full_at_once, now_us, again_us);
+	}
 	count(op.counters, err ? COUNT_FULL_WAITS : COUNT_FULL_BEGUN, 1);
 	op_end(&op);
 	return err;
@@ -652,12 +660,11 @@ void inventory_shard_stats(const struct inventory *inv, unsigned int shard,
 			   struct inventory_stats *out)
 {
 	const struct shard *s = &inv->shard[shard];
-	uint64_t n[COUNTERS], hits, came, left;
+	uint64_t n[COUNTERS], came, left;
 
 	shard_counts(inv, shard, n);
-	hits = level(n[COUNT_TRIES], n[COUNT_NO_HITS]);
 	came = n[COUNT_GIVES] + n[COUNT_RESTORES] + n[COUNT_PUTBACKS];
-	left = hits + n[COUNT_EXPORTS] + n[COUNT_EVICTIONS] +
+	left = n[COUNT_HITS] + n[COUNT_EXPORTS] + n[COUNT_EVICTIONS] +
 	       n[COUNT_EXPIRED] + n[COUNT_REPLACED];
 	*out = (struct inventory_stats){
 		/* never more than is paid for, which is one number */
@@ -665,7 +672,7 @@ void inventory_shard_stats(const struct inventory *inv, unsigned int shard,
 				s->seats - load_relaxed(&s->quota.sessions)),
 		.identities = load_relaxed(&s->entries),
 		.bytes = s->bytes_max - load_relaxed(&s->quota.bytes),
-		.hits = hits + n[COUNT_SHARED_HITS],
+		.hits = n[COUNT_HITS] + n[COUNT_SHARED_HITS],
 		.misses_none = n[COUNT_NO_SESSION],
 		.misses_expired = n[COUNT_ALL_EXPIRED],
 		.misses_taken = n[COUNT_ALL_TAKEN],
@@ -683,9 +690,12 @@ void inventory_shard_stats(const struct inventory *inv, unsigned int shard,
 		     out->misses_taken;
 }
 
+_Static_assert(sizeof(struct inventory_stats) % sizeof(uint64_t) == 0 &&
+	       alignof(struct inventory_stats) == alignof(uint64_t),
+	       "a struct of nothing but numbers");
+
 void inventory_stats(const struct inventory *inv, struct inventory_stats *out)
 {
-	/* a struct of nothing but numbers */
 	uint64_t *sum = (uint64_t *)out;
 	struct inventory_stats one;
 	uint32_t i, k;

@@ -99,15 +99,15 @@ void inventory_skip(struct inventory *inv, const uint8_t id[ORIGIN_ID_LEN]);
  * gives them to fn, which owns them from then on. What others give meanwhile
  * may stay.
  */
-void inventory_drain(struct inventory *inv,
-		     void (*fn)(void *arg, const uint8_t id[ORIGIN_ID_LEN],
-				struct ticket *take),
-		     void *arg);
+typedef void (*inventory_drain_fn)(void *arg,
+				   const uint8_t id[ORIGIN_ID_LEN],
+				   struct ticket *take);
+void inventory_drain(struct inventory *inv, inventory_drain_fn fn, void *arg);
 
 /*
  * The budget for full handshakes. 0: go, and say inventory_full_end() when
  * the handshake is over, however; -EAGAIN: not before *again_us (of
- * sys->now_us()), then look for a ticket first.
+ * sys->now_us()), then look for a ticket first; -ENOMEM.
  */
 int inventory_full_begin(struct inventory *inv,
 			 const uint8_t id[ORIGIN_ID_LEN], uint64_t now_us,

@@ -679,8 +679,13 @@ void loop_free(struct ktc_loop *loop)
 		conn_pump(loop->conns[i]);
 	}
 	loop_cancel_own(loop);
-	if (!loop_drain(loop))
-		return; /* the kernel may still write there: better to leak */
+	if (!loop_drain(loop)) {
+		/* the kernel may still write there: better to leak */
+		for (i = 0; i < loop->nr_slots; i++)
+			if (loop->conns[i] && loop->conns[i]->setup)
+				conn_leave_budget(loop->conns[i]);
+		return;
+	}
 	resolver_free(loop->resolver);
 	while ((node = event_pop(&loop->events))) {
 		event_fill(loop, node, &ev);

@@ -51,6 +51,15 @@ void conn_spend_ticket(struct ktc_conn *conn)
 	setup->offered = NULL;
 }
 
+void conn_leave_budget(struct ktc_conn *conn)
+{
+	struct setup *setup = conn->setup;
+
+	if (setup->full_begun)
+		inventory_full_end(conn->client->inventory, setup->origin.id);
+	setup->full_begun = false;
+}
+
 void conn_give_back(struct ktc_conn *conn)
 {
 	struct setup *setup = conn->setup;
@@ -59,9 +68,7 @@ void conn_give_back(struct ktc_conn *conn)
 		inventory_putback(conn->client->inventory, setup->origin.id,
 				  setup->offered);
 	setup->offered = NULL;
-	if (setup->full_begun)
-		inventory_full_end(conn->client->inventory, setup->origin.id);
-	setup->full_begun = false;
+	conn_leave_budget(conn);
 }
 
 static bool conn_has_budget(const struct ktc_conn *conn)
@@ -86,22 +93,44 @@ static uint64_t conn_look_at(const struct ktc_conn *conn, uint64_t again_us)
 	return MAX(MIN(again_us, now_us + most), now_us + MIN(least, most));
 }
 
-/* Whether there is a session, or leave to begin without one. */
-static bool conn_may_begin(struct ktc_conn *conn)
+/* 0: there is a session, or leave to begin without one; -EAGAIN; -ENOMEM. */
+static int conn_may_begin(struct ktc_conn *conn)
 {
 	struct setup *setup = conn->setup;
 	uint64_t again_us;
+	int err;
 
 	conn_take_ticket(conn);
 	if (setup->offered)
-		return true;
-	setup->full_begun = !inventory_full_begin(conn->client->inventory,
-						  setup->origin.id,
-						  conn->loop->now_us,
-						  &again_us);
-	if (!setup->full_begun)
+		return 0;
+	err = inventory_full_begin(conn->client->inventory, setup->origin.id,
+				   conn->loop->now_us, &again_us);
+	setup->full_begun = !err;
+	if (err == -EAGAIN)
 		setup->look_at_us = conn_look_at(conn, again_us);
-	return setup->full_begun;
+	return err;
+}
+
+/*
+ * Resolving and connecting took their time: a session may have come, or the
+ * one that was taken before may be too old by now.
+ */
+static void conn_freshen_ticket(struct ktc_conn *conn)
+{
+	struct inventory *inventory = conn->client->inventory;
+	struct setup *setup = conn->setup;
+
+	if (setup->offered && !ticket_is_fresh(setup->offered, sys->time_s())) {
+		conn_give_back(conn);
+		conn_take_ticket(conn);
+		if (!setup->offered)
+			inventory_full_charge(inventory, setup->origin.id,
+					      conn->loop->now_us);
+	} else if (!setup->offered) {
+		conn_take_ticket(conn);
+		if (setup->offered)
+			conn_leave_budget(conn);
+	}
 }
 
 void conn_connected(struct ktc_conn *conn, int fd)
@@ -115,7 +144,9 @@ void conn_connected(struct ktc_conn *conn, int fd)
 	conn_set_deadline(conn, conn->client->config.handshake_timeout_ms);
 	conn->plane = &plane_user;
 
-	if (!conn_has_budget(conn))
+	if (conn_has_budget(conn))
+		conn_freshen_ticket(conn);
+	else
 		conn_take_ticket(conn);
 	err = ossl_new(conn->client->ossl, &conn->loop->ossl_pool,
 		       &setup->origin, setup->offered, &conn_ossl_hooks, conn,
@@ -233,8 +264,11 @@ static int conn_begin(struct ktc_conn *conn, int fd)
 			return err;
 		conn->fd = fd;
 	}
-	if (!conn_has_budget(conn) || conn_may_begin(conn))
+	err = conn_has_budget(conn) ? conn_may_begin(conn) : 0;
+	if (!err)
 		return conn_reach(conn);
+	if (err != -EAGAIN)
+		return err;
 	conn_set_state(conn, CONN_WAITING);
 	return 0;
 }
@@ -243,10 +277,13 @@ void conn_look_again(struct ktc_conn *conn)
 {
 	int err;
 
-	if (conn->loop->now_us < conn->setup->look_at_us ||
-	    !conn_may_begin(conn))
+	if (conn->loop->now_us < conn->setup->look_at_us)
 		return;
-	err = conn_reach(conn);
+	err = conn_may_begin(conn);
+	if (err == -EAGAIN)
+		return;
+	if (!err)
+		err = conn_reach(conn);
 	if (err)
 		conn_fail(conn, err, 0);
 }

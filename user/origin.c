@@ -347,6 +347,7 @@ static int use_scope(const struct ktc_conn_opts *opts, struct scope *scope)
 	return 0;
 }
 
+/* Exported sessions carry it: whoever changes it raises seal.c's version. */
 static int identify(struct origin *origin, const struct config *config,
 		    const struct scope *scope)
 {

@@ -42,8 +42,10 @@ static inline bool quota_take(struct quota *quota, uint64_t sessions,
 static inline void quota_give(struct quota *quota, uint64_t sessions,
 			      uint64_t bytes)
 {
-	add_relaxed(&quota->sessions, sessions);
-	add_relaxed(&quota->bytes, bytes);
+	if (sessions)
+		add_relaxed(&quota->sessions, sessions);
+	if (bytes)
+		add_relaxed(&quota->bytes, bytes);
 }
 
 #endif /* KTC_QUOTA_H */

@@ -5,7 +5,20 @@
  */
 #include "rcu.h"
 
+#include <signal.h>
+
 char rcu_readers;
+
+/* It inherits a mask with all signals blocked: they are the program's. */
+void rcu_start(void)
+{
+	sigset_t all, old;
+
+	(void)sigfillset(&all);	/* fails for no set that is one */
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);	/* nor does this */
+	(void)urcu_bp_get_default_call_rcu_data();
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
 
 void rcu_defer(struct rcu_head *head, void (*fn)(struct rcu_head *head))
 {

@@ -16,7 +16,7 @@
  * Its read lock and unlock are meant for code of any licence, as they say; a
  * call for each costs more than the operations that they protect.
  */
-#ifndef RCU_BY_CALL
+#ifndef RCU_BY_CALL	/* for tools that object to their insides */
 #include <urcu/static/urcu-bp.h>
 
 #define urcu_bp_read_lock _urcu_bp_read_lock
@@ -68,6 +68,12 @@ static inline void rcu_leave(void)
 	rcu_publish(&rcu_readers);
 	urcu_bp_read_unlock();
 }
+
+/*
+ * Starts liburcu's thread, if it does not run yet. Ends the process when there
+ * is no thread to be had, as liburcu does: better now than in the middle.
+ */
+void rcu_start(void);
 
 /*
  * Calls fn when every read section that has begun is over. On a thread of

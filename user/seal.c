@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Sessions on their way from one client to another, sealed, in memory or in a
- * file. What stays true, in any thread:
+ * The form in which sessions travel. It knows no inventory and no file. What
+ * stays true, in any thread:
  *
- * - A single-use ticket is in one place. Export takes it out of the inventory
- *   and puts it back on every failure; import puts it in when its file has
- *   gone.
- * - Nothing of an export is believed before its tag has been checked, and no
- *   session is put in before all have been read.
+ * - Nothing of an export is believed before its tag has been checked, and a
+ *   list is given when all of it has been read.
  * - Plaintext is wiped on every way out. OpenSSL's error queue is left as it
  *   was.
  *
@@ -43,15 +40,17 @@
 
 #include "aead.h"
 #include "config.h"
-#include "inventory.h"
 #include "limit.h"
 #include "mem.h"
-#include "origin.h"
-#include "place.h"
 #include "sys.h"
 #include "ticket.h"
 #include "util.h"
 
+/*
+ * Raised with every change of the form, and with every change of what goes
+ * into an identity (origin.c): under the identities of before no connection
+ * would find its sessions.
+ */
 #define SEAL_VERSION 1u
 #define MAGIC_LEN 8u
 #define VERSION_END (MAGIC_LEN + 4u)
@@ -62,32 +61,9 @@
 #define ENTRY_LEN (ORIGIN_SUM_LEN + 1u + 8u + 4u)
 #define ENTRY_SINGLE_USE 1u
 
-/* Sessions beyond those counted before, given by others meanwhile. */
-#define ROOM_SPARE 64u
-
 _Static_assert(KTC_EXPORT_KEY_LEN == AEAD_KEY_LEN, "the caller's key fits");
 
 static const uint8_t magic[MAGIC_LEN] = "ktcseal";
-
-/* A session between an inventory and an export. */
-struct item {
-	uint8_t id[ORIGIN_ID_LEN];
-	struct ticket *ticket;	/* a reference */
-	uint8_t *der;		/* OpenSSL's memory; NULL: not to be sealed */
-	size_t der_len;
-};
-
-struct load {
-	struct item *items;
-	size_t nr, room;
-	int err;		/* -ENOMEM: some had to be dropped */
-};
-
-/* An export's bytes: first with its sessions in plain, then sealed. */
-struct sealed {
-	uint8_t *bytes;
-	size_t len;
-};
 
 struct head {
 	uint64_t made_s;
@@ -145,81 +121,13 @@ static const uint8_t *get(struct reader *reader, size_t len)
 	return p;
 }
 
-/* -------------------------------------------------------------- export -- */
-
-static bool load_grow(struct load *load)
-{
-	size_t room = load->room + load->room / 2 + ROOM_SPARE;
-	struct item *items = mem_zalloc(room * sizeof(*items));
-
-	if (!items)
-		return false;
-	if (load->nr)
-		memcpy(items, load->items, load->nr * sizeof(*items));
-	mem_free(load->items);
-	load->items = items;
-	load->room = room;
-	return true;
-}
-
-static void load_add(void *arg, const uint8_t id[ORIGIN_ID_LEN],
-		     struct ticket *take)
-{
-	struct load *load = arg;
-	struct item *item;
-
-	if (load->nr == load->room && !load_grow(load)) {
-		/*
-		 * Others gave more than the room that was made, and there is
-		 * no memory: dropped, as the inventory does with a ticket that
-		 * it has no memory for. The cost is one full handshake.
-		 */
-		ticket_put(take);
-		load->err = -ENOMEM;
-		return;
-	}
-	item = &load->items[load->nr++];
-	memcpy(item->id, id, ORIGIN_ID_LEN);
-	item->ticket = take;
-}
-
-/* Room comes first: during the drain a failure would have no good way out. */
-static int load_collect(struct load *load, struct inventory *inv)
-{
-	struct inventory_stats stats;
-
-	inventory_stats(inv, &stats);
-	load->room = stats.sessions;
-	if (!load_grow(load))
-		return -ENOMEM;
-	inventory_drain(inv, load_add, load);
-	return load->err;
-}
+/* ---------------------------------------------------------------- pack -- */
 
 /*
- * Ends an export: what has left is gone, all else goes back. The drain gave
- * the newest first, so the last one to go back is the newest again.
- */
-static void load_end(struct load *load, struct inventory *inv, bool left)
-{
-	struct item *item;
-
-	while (load->nr) {
-		item = &load->items[--load->nr];
-		if (left && item->der)
-			ticket_put(item->ticket);
-		else
-			inventory_putback(inv, item->id, item->ticket);
-		OPENSSL_clear_free(item->der, item->der_len);
-	}
-	mem_free(load->items);
-}
-
-/*
- * What stays home has no DER: a session that OpenSSL has spoilt, for its mark
+ * What is left out has no DER: a session that OpenSSL has spoilt, for its mark
  * would be lost on the way, one that cannot be encoded, and one too large.
  */
-static void item_encode(struct item *item)
+static void item_encode(struct seal_item *item)
 {
 	const SSL_SESSION *session = item->ticket->session;
 	uint8_t *der = NULL;
@@ -238,26 +146,42 @@ static void item_encode(struct item *item)
 	item->der_len = (size_t)len;
 }
 
+static void item_wipe(struct seal_item *item)
+{
+	OPENSSL_clear_free(item->der, item->der_len);
+	item->der = NULL;
+}
+
 /* The bytes and, in head, the number of those that go: the newest that fit. */
-static size_t load_encode(struct load *load, struct head *head)
+static size_t list_encode(struct seal_list *list, struct head *head)
 {
 	size_t i, len = HEAD_LEN + AEAD_TAG_LEN;
-	struct item *item;
+	struct seal_item *item;
 
-	for (i = 0; i < load->nr; i++) {
-		item = &load->items[i];
+	for (i = 0; i < list->nr; i++) {
+		item = &list->items[i];
 		item_encode(item);
 		if (!item->der)
 			continue;
 		if (len + ENTRY_LEN + item->der_len > LIMIT_SEALED_BYTES) {
-			OPENSSL_clear_free(item->der, item->der_len);
-			item->der = NULL;
+			item_wipe(item);
 			continue;
 		}
 		len += ENTRY_LEN + item->der_len;
 		head->nr++;
 	}
 	return len;
+}
+
+/* Ends a pack: what was encoded is in the bytes, or nothing is. */
+static void list_wipe(struct seal_list *list, bool packed)
+{
+	size_t i;
+
+	for (i = 0; i < list->nr; i++) {
+		list->items[i].packed = packed && list->items[i].der;
+		item_wipe(&list->items[i]);
+	}
 }
 
 static void write_head(uint8_t **at, const struct head *head,
@@ -273,13 +197,13 @@ static void write_head(uint8_t **at, const struct head *head,
 	put_bytes(at, salt, AEAD_SALT_LEN);
 }
 
-static void write_items(uint8_t **at, const struct load *load)
+static void write_items(uint8_t **at, const struct seal_list *list)
 {
-	const struct item *item;
+	const struct seal_item *item;
 	size_t i;
 
-	for (i = load->nr; i-- > 0;) {
-		item = &load->items[i];
+	for (i = list->nr; i-- > 0;) {
+		item = &list->items[i];
 		if (!item->der)
 			continue;
 		put_bytes(at, item->id, ORIGIN_SUM_LEN);
@@ -304,12 +228,12 @@ static struct aead sealing(const uint8_t key[KTC_EXPORT_KEY_LEN],
 }
 
 /* In one allocation, encrypted where it lies. */
-static int load_seal(struct load *load, const struct config *config,
+static int list_seal(const struct config *config,
 		     const uint8_t key[KTC_EXPORT_KEY_LEN], uint32_t flags,
-		     struct sealed *out)
+		     struct seal_list *list, struct sealed *out)
 {
 	struct head head = { .made_s = sys->time_s(), .flags = flags };
-	size_t len = load_encode(load, &head);
+	size_t len = list_encode(list, &head);
 	uint8_t salt[AEAD_SALT_LEN], *bytes, *at;
 	struct aead aead;
 	int err;
@@ -321,7 +245,7 @@ static int load_seal(struct load *load, const struct config *config,
 		return -ENOMEM;
 	at = bytes;
 	write_head(&at, &head, config, salt);
-	write_items(&at, load);
+	write_items(&at, list);
 	aead = sealing(key, bytes);
 	err = aead_seal(&aead, bytes + HEAD_LEN, len - HEAD_LEN - AEAD_TAG_LEN,
 			at);
@@ -334,47 +258,20 @@ static int load_seal(struct load *load, const struct config *config,
 	return (int)head.nr;
 }
 
-/*
- * How many sessions are in out now; load_end() has to follow. On failure it
- * is over: they are back.
- */
-static int export_begin(struct load *load, struct inventory *inv,
-			const struct config *config,
-			const uint8_t key[KTC_EXPORT_KEY_LEN], uint32_t flags,
-			struct sealed *out)
+int seal_pack(const struct config *config,
+	      const uint8_t key[KTC_EXPORT_KEY_LEN], uint32_t flags,
+	      struct seal_list *list, struct sealed *out)
 {
-	bool may_leave = !config->cert_file || (flags & KTC_EXPORT_CLIENT_CERT);
 	int ret;
 
-	memset(load, 0, sizeof(*load));
-	ret = may_leave ? load_collect(load, inv) : 0;
 	ERR_set_mark();
-	if (!ret)
-		ret = load_seal(load, config, key, flags, out);
+	ret = list_seal(config, key, flags, list, out);
 	ERR_pop_to_mark();
-	if (ret < 0)
-		load_end(load, inv, false);
+	list_wipe(list, ret >= 0);
 	return ret;
 }
 
-int seal_export(struct inventory *inv, const struct config *config,
-		const uint8_t key[KTC_EXPORT_KEY_LEN], uint32_t flags,
-		void **out, size_t *len)
-{
-	struct sealed sealed = { 0 };
-	struct load load;
-	int ret;
-
-	ret = export_begin(&load, inv, config, key, flags, &sealed);
-	if (ret < 0)
-		return ret;
-	load_end(&load, inv, true);
-	*out = sealed.bytes;
-	*len = sealed.len;
-	return ret;
-}
-
-/* -------------------------------------------------------------- import -- */
+/* -------------------------------------------------------------- unpack -- */
 
 static int check_form(const uint8_t *bytes, size_t len)
 {
@@ -412,31 +309,51 @@ static uint64_t expiry(uint64_t expires_s, uint64_t made_s, uint64_t now_s)
 	return now_s + MIN(expires_s - from_s, (uint64_t)LIMIT_TICKET_LIFE_S);
 }
 
+/*
+ * OpenSSL raises the cause first and then what it was found in. Where the
+ * caller has left errors of its own, the cause is behind them and out of
+ * sight, and the last one has to do.
+ */
+static int decode(const uint8_t *der, size_t len, SSL_SESSION **out)
+{
+	bool others = ERR_peek_error();
+	const uint8_t *p = der;
+	SSL_SESSION *session = d2i_SSL_SESSION(NULL, &p, (long)len);
+	unsigned long cause;
+
+	if (!session) {
+		cause = others ? ERR_peek_last_error() : ERR_peek_error();
+		return ERR_GET_REASON(cause) == ERR_R_MALLOC_FAILURE ?
+		       -ENOMEM : -KTC_E_SEAL;
+	}
+	if (p != der + len) {
+		SSL_SESSION_free(session);
+		return -KTC_E_SEAL;
+	}
+	*out = session;
+	return 0;
+}
+
 static int make_ticket(const uint8_t *der, size_t len, uint64_t back_s,
 		       uint64_t expires_s, struct ticket **out)
 {
-	const uint8_t *p = der;
-	SSL_SESSION *session = d2i_SSL_SESSION(NULL, &p, (long)len);
-	int err = -KTC_E_SEAL;
+	SSL_SESSION *session;
+	int err;
 
-	if (!session)
-		return -KTC_E_SEAL;
-	if (p != der + len)
-		goto out_session;
+	err = decode(der, len, &session);
+	if (err)
+		return err;
 	if (back_s)
 		set_back(session, back_s);
 	err = ticket_restore(session, expires_s, out);
 	if (!err)
 		return 0;
-	if (err == -KTC_E_UNSUPPORTED)
-		err = -KTC_E_SEAL;
-out_session:
 	SSL_SESSION_free(session);
-	return err;
+	return err == -KTC_E_UNSUPPORTED ? -KTC_E_SEAL : err;
 }
 
 static int read_item(struct reader *reader, const struct head *head,
-		     uint64_t now_s, struct item *item)
+		     uint64_t now_s, struct seal_item *item)
 {
 	const uint8_t *p = get(reader, ENTRY_LEN), *der;
 	struct ticket *ticket;
@@ -465,7 +382,7 @@ static int read_item(struct reader *reader, const struct head *head,
 }
 
 static int read_items(struct reader *reader, const struct head *head,
-		      struct load *load)
+		      struct seal_list *list)
 {
 	uint64_t now_s = sys->time_s();
 	size_t i;
@@ -473,12 +390,12 @@ static int read_items(struct reader *reader, const struct head *head,
 
 	if (head->nr > reader->left / ENTRY_LEN)
 		return -KTC_E_SEAL;
-	load->items = mem_zalloc(head->nr * sizeof(*load->items));
-	if (!load->items)
+	list->items = mem_zalloc(head->nr * sizeof(*list->items));
+	if (!list->items)
 		return -ENOMEM;
-	load->nr = head->nr;
-	for (i = 0; i < load->nr; i++) {
-		err = read_item(reader, head, now_s, &load->items[i]);
+	list->nr = head->nr;
+	for (i = 0; i < list->nr; i++) {
+		err = read_item(reader, head, now_s, &list->items[i]);
 		if (err)
 			return err;
 	}
@@ -503,25 +420,25 @@ static int open_sealed(const struct config *config,
 	head->flags = u32_at(bytes + VERSION_END);
 	head->made_s = u64_at(bytes + VERSION_END + 4);
 	head->nr = u32_at(bytes + VERSION_END + 12);
-	if (head->flags & ~SEAL_EXPORT_FLAGS)
+	if (head->flags & ~SEAL_FLAGS)
 		return -KTC_E_SEAL_VERSION;
 	if (memcmp(bytes + DIGEST_OFF, config->digest, sizeof(config->digest)))
 		return -KTC_E_SEAL_CONFIG;
 	return 0;
 }
 
-static void load_drop(struct load *load)
+void seal_list_drop(struct seal_list *list)
 {
-	while (load->nr)
-		ticket_put(load->items[--load->nr].ticket);
-	mem_free(load->items);
+	while (list->nr)
+		ticket_put(list->items[--list->nr].ticket);
+	mem_free(list->items);
 }
 
-/* All that is in it, or nothing at all. */
-static int import_begin(struct load *load, const struct config *config,
-			const uint8_t key[KTC_EXPORT_KEY_LEN],
-			const struct sealed *sealed)
+int seal_unpack(const struct config *config,
+		const uint8_t key[KTC_EXPORT_KEY_LEN],
+		const struct sealed *sealed, struct seal_list *out)
 {
+	struct seal_list list = { 0 };
 	struct reader reader;
 	struct head head;
 	uint8_t *plain;
@@ -531,7 +448,6 @@ static int import_begin(struct load *load, const struct config *config,
 	err = check_form(sealed->bytes, sealed->len);
 	if (err)
 		return err;
-	memset(load, 0, sizeof(*load));
 	len = sealed->len - HEAD_LEN - AEAD_TAG_LEN;
 	plain = mem_zalloc(len);
 	if (!plain)
@@ -540,100 +456,12 @@ static int import_begin(struct load *load, const struct config *config,
 	err = open_sealed(config, key, sealed, plain, &head);
 	reader = (struct reader){ .p = plain, .left = len };
 	if (!err)
-		err = read_items(&reader, &head, load);
+		err = read_items(&reader, &head, &list);
 	ERR_pop_to_mark();
 	mem_free_secret(plain, len);
 	if (err)
-		load_drop(load);
-	return err;
-}
-
-/* Cannot fail. The number of sessions that were in time. */
-static int import_end(struct load *load, struct inventory *inv)
-{
-	uint64_t now_s = sys->time_s();
-	struct item *item;
-	int given = 0;
-	size_t i;
-
-	for (i = 0; i < load->nr; i++) {
-		item = &load->items[i];
-		if (!ticket_is_fresh(item->ticket, now_s))
-			continue;
-		given++;
-		inventory_restore(inv, item->id, item->ticket);
-		item->ticket = NULL;
-	}
-	load_drop(load);
-	return given;
-}
-
-int seal_import(struct inventory *inv, const struct config *config,
-		const uint8_t key[KTC_EXPORT_KEY_LEN], const void *bytes,
-		size_t len)
-{
-	/* only read from */
-	const struct sealed sealed = { (uint8_t *)(uintptr_t)bytes, len };
-	struct load load;
-	int err;
-
-	err = import_begin(&load, config, key, &sealed);
-	return err ? err : import_end(&load, inv);
-}
-
-/* --------------------------------------------------------------- files -- */
-
-int seal_export_file(struct inventory *inv, const struct config *config,
-		     const uint8_t key[KTC_EXPORT_KEY_LEN], uint32_t flags,
-		     const char *path)
-{
-	struct sealed sealed = { 0 };
-	struct place place;
-	struct load load;
-	int ret, err;
-
-	ret = place_open(&place, path);
-	if (ret)
-		return ret;
-	ret = export_begin(&load, inv, config, key, flags, &sealed);
-	if (ret < 0)
-		goto out;
-	err = place_write(&place, sealed.bytes, sealed.len);
-	load_end(&load, inv, !err);
-	mem_free(sealed.bytes);	/* sealed: no secret */
-	if (err)
-		ret = err;
-out:
-	place_close(&place);
-	return ret;
-}
-
-/* What can be refused of a file has been when it is removed. */
-int seal_import_file(struct inventory *inv, const struct config *config,
-		     const uint8_t key[KTC_EXPORT_KEY_LEN], const char *path)
-{
-	struct sealed sealed = { 0 };
-	struct place place;
-	struct load load;
-	int ret;
-
-	ret = place_open(&place, path);
-	if (ret)
-		return ret;
-	ret = place_read(&place, LIMIT_SEALED_BYTES, &sealed.bytes,
-			 &sealed.len);
-	if (ret)
-		goto out;
-	ret = import_begin(&load, config, key, &sealed);
-	mem_free(sealed.bytes);
-	if (ret)
-		goto out;
-	ret = place_remove(&place);
-	if (ret)
-		load_drop(&load);
+		seal_list_drop(&list);
 	else
-		ret = import_end(&load, inv);
-out:
-	place_close(&place);
-	return ret;
+		*out = list;
+	return err;
 }

@@ -5,7 +5,8 @@
  * for it is what session files hold) has them in one optional field, number 3:
  * written out, without that field, and read back. The field's place is found
  * by OpenSSL's own ASN.1 reader; anything unexpected leaves the session as it
- * is. Any thread.
+ * is. Reading back, OpenSSL's decoder leaves a copy of the session's secret in
+ * memory that it has freed; nothing public can wipe that. Any thread.
  */
 #include "session.h"
 

@@ -10,9 +10,10 @@
  *						           ^ hand
  *
  * Memory: an entry is paid for from the quota's bytes when it is made, its
- * tickets when they come (entry.c). Freed entries stay allocated until today's
- * readers are gone; that memory is beyond the quota, as long as a thread
- * stands still inside a section.
+ * tickets when they come (entry.c). What is evicted is paid back at once and
+ * freed a little later, tickets at the end of the operation, entries and shared
+ * sessions when today's readers are gone: until then it is beyond the quota, as
+ * long as a thread stands still inside a section.
  */
 #include "shard.h"
 
@@ -152,13 +153,16 @@ bool shard_evict(struct shard *shard, const struct entry *keep,
 		 const struct asker *asker, struct leaving *leaving)
 {
 	uint32_t high = load_relaxed(&shard->high);
+	uint32_t i = load_relaxed(&shard->hand);
 	uint64_t now_us = sys->now_us();
 	uint64_t n;
 
 	/* twice round: the first time takes the marks of use away */
-	for (n = 0; n < 2ull * high; n++) {
-		uint32_t i = add_relaxed(&shard->hand, 1) % high;
-		struct entry *entry = seat_look(shard, i);
+	for (n = 0; n < 2ull * high; n++, i++) {
+		struct entry *entry = seat_look(shard, i % high);
+
+		/* Relaxed: two hands at once look at some seats twice. */
+		store_relaxed(&shard->hand, i + 1);
 
 		if (!entry || entry == keep)
 			continue;

@@ -48,7 +48,8 @@ int shard_entry(struct shard *shard, const uint8_t id[ORIGIN_ID_LEN],
 
 /*
  * Makes room: the next identity in turn that was not used since the last
- * turn, is not keep and has no full handshake under way. False: there is none.
+ * turn, is not keep and has no full handshake under way that a budget counts.
+ * False: there is none.
  */
 bool shard_evict(struct shard *shard, const struct entry *keep,
 		 const struct asker *asker, struct leaving *leaving);

@@ -143,15 +143,17 @@ bool shelf_withdraw(uintptr_t *place, void *item, uint64_t number)
 
 bool shelf_close(struct shelf *shelf, uint64_t number)
 {
-	uint32_t i;
+	uint32_t i = load_relaxed(&shelf->bottom);
+	uint32_t n;
 
-	for (i = 0; i <= shelf->mask; i++) {
+	/* below the oldest first, so that the newest keep their order */
+	for (n = 0; n <= shelf->mask; n++) {
+		uintptr_t *place = &shelf->places[--i & shelf->mask];
 		/* Relaxed: nothing is behind an empty place. */
-		uintptr_t word = load_relaxed(&shelf->places[i]);
+		uintptr_t word = load_relaxed(place);
 
 		if ((word & CLOSED) == EMPTY &&
-		    cas_relaxed(&shelf->places[i], &word,
-				word_of(number, CLOSED)))
+		    cas_relaxed(place, &word, word_of(number, CLOSED)))
 			return true;
 	}
 	return false;

@@ -8,7 +8,8 @@
 /*
  * A few places for pointers, newest on top. A place is open, and then empty
  * or taken by an item, or it is closed. Any thread may do anything with a
- * shelf; every operation ends after at most one look at each place.
+ * shelf; an operation goes once over the places, and stays at one only while
+ * others put and take there.
  *
  * What empties or closes a place leaves a number there. The caller chooses
  * it, and no two may be equal in the life of a shelf.
@@ -49,7 +50,7 @@ bool shelf_close(struct shelf *shelf, uint64_t number);
 bool shelf_has_room(const struct shelf *shelf);
 
 /*
- * False if an item is seen. Else *mark is changed by the numbers seen: two
+ * False if an item is seen. Else the numbers seen are hashed into *mark: two
  * looks with the same result had nothing put between them.
  */
 bool shelf_is_empty(const struct shelf *shelf, uint64_t *mark);

@@ -41,8 +41,12 @@ void stripe_fini(struct stripe *stripe)
 
 static struct shelf *newest_shelf(const struct stripe *stripe)
 {
-	/* Acquires the shelf's contents, from stripe_deepen(). */
-	return load_acquire(&stripe->newest);
+	/*
+	 * Acquires the shelf's contents, from stripe_deepen(). Sequentially
+	 * consistent, as the places are: who looks at all of them must not
+	 * miss a new shelf.
+	 */
+	return load_seq_cst(&stripe->newest);
 }
 
 int stripe_deepen(struct stripe *stripe, uint32_t depth)
@@ -59,7 +63,7 @@ int stripe_deepen(struct stripe *stripe, uint32_t depth)
 		return -ENOMEM;
 	shelf_init(shelf, places, newest);
 	/* Releases the contents to newest_shelf(). */
-	if (!cas_acq_rel(&stripe->newest, &newest, shelf))
+	if (!cas_seq_cst(&stripe->newest, &newest, shelf))
 		mem_free(shelf); /* another has done it */
 	return 0;
 }

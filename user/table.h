@@ -19,7 +19,7 @@ struct table {
 	uint32_t mask;		/* constant */
 };
 
-/* Is this the object with that key? Says so every time it is asked. */
+/* Is this the object with that key? Nothing else decides that. */
 typedef bool (*table_match)(const struct table_node *node, const void *key);
 
 /* n, a power of two, buckets. -ENOMEM. */

@@ -51,9 +51,14 @@ static uint64_t life_of(const SSL_SESSION *session)
 int ticket_restore(SSL_SESSION *take_session, uint64_t expires_s,
 		   struct ticket **out)
 {
+	const unsigned char *bytes;
 	struct ticket *ticket;
+	size_t len;
 
-	if (!SSL_SESSION_is_resumable(take_session))
+	/* RFC 8446 allows 64 KB; nobody needs them */
+	SSL_SESSION_get0_ticket(take_session, &bytes, &len);
+	if (!SSL_SESSION_is_resumable(take_session) ||
+	    len > LIMIT_TICKET_BYTES)
 		return -KTC_E_UNSUPPORTED;
 	ticket = mem_zalloc(sizeof(*ticket));
 	if (!ticket)

@@ -504,4 +504,49 @@ TEST(infos_go_out_to_readers_of_another_age)
 						 sizeof(new)));
 }
 
+/* The digest with this as the system's file of trust anchors. */
+static bool system_digest(const char *file, const char *dir, uint8_t out[32])
+{
+	const struct ktc_client_opts opts = { .size = sizeof(opts) };
+	struct config made = { 0 };
+
+	if (setenv("SSL_CERT_FILE", file, 1) ||
+	    setenv("SSL_CERT_DIR", dir, 1) ||
+	    config_init(&made, &opts, NULL, 0))
+		return false;
+	memcpy(out, made.digest, sizeof(made.digest));
+	config_fini(&made);
+	return true;
+}
+
+TEST(the_systems_trust_anchors_are_part_of_the_digest)
+{
+	uint8_t a[32], b[32], again[32], none[32];
+	char dir[] = "/tmp/config_test.XXXXXX", path[64];
+	FILE *file;
+
+	ASSERT_NE(NULL, mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/ca.pem", dir);
+	EXPECT_TRUE(system_digest("/nonexistent", "/nonexistent", none));
+	file = fopen(path, "w");
+	ASSERT_NE(NULL, file);
+	fputs("one", file);
+	ASSERT_EQ(0, fclose(file));
+	EXPECT_TRUE(system_digest(path, "/nonexistent", a));
+	EXPECT_TRUE(system_digest(path, "/nonexistent", again));
+	EXPECT_TRUE(system_digest("/nonexistent", dir, b));
+	EXPECT_NE(0, memcmp(a, none, sizeof(a)));
+	EXPECT_NE(0, memcmp(a, b, sizeof(a)));
+	EXPECT_NE(0, memcmp(b, none, sizeof(a)));
+	EXPECT_EQ(0, memcmp(a, again, sizeof(a)));
+	file = fopen(path, "w");
+	ASSERT_NE(NULL, file);
+	fputs("two", file);
+	ASSERT_EQ(0, fclose(file));
+	EXPECT_TRUE(system_digest(path, "/nonexistent", b));
+	EXPECT_NE(0, memcmp(a, b, sizeof(a)));
+	EXPECT_EQ(0, unlink(path));
+	EXPECT_EQ(0, rmdir(dir));
+}
+
 TEST_HARNESS_MAIN

@@ -24,7 +24,7 @@ FIXTURE(entry)
 {
 	struct entry *entry;
 	struct quota quota;
-	uint64_t drawn[GROUPS][ENTRY_DRAWS];
+	uint64_t numbers[GROUPS];
 	struct asker asker[GROUPS];
 	struct ticket *dropped;
 	uint64_t bytes;		/* of the quota at first */
@@ -52,7 +52,8 @@ FIXTURE_SETUP(entry)
 	for (i = 0; i < GROUPS; i++)
 		self->asker[i] = (struct asker){
 			.quota = &self->quota,
-			.drawn = self->drawn[i],
+			.numbers = &self->numbers[i],
+			.bytes_max = ALL * 2000,
 			.now_s = 1000,
 			.stripe = i,
 			.stripes = GROUPS,
@@ -185,7 +186,7 @@ TEST_F(entry, counts_all_tickets_as_large_as_the_largest)
 	EXPECT_EQ(self->bytes - 1280, self->quota.bytes);
 	large->bytes = 2 * BYTES;
 	ASSERT_EQ(0, PUT(0, ENTRY_CAME, large));
-	EXPECT_EQ(self->bytes - 2 * 2048, self->quota.bytes);
+	EXPECT_EQ(self->bytes - 2 * 2304, self->quota.bytes);
 	EXPECT_EQ(2, take_all(self->entry, &self->asker[0]));
 }
 

@@ -267,20 +267,26 @@ TEST_F(move, a_session_that_is_too_large_stays_and_others_go)
 	EXPECT_STREQ("small", pair_take_all(self->to, self->a));
 }
 
-TEST_F(move, a_client_with_a_certificate_exports_when_asked_to)
+/* A client with a certificate, and a ticket. */
+static struct ktc_client *client_with_certificate(FIXTURE_DATA(move) * self)
 {
 	struct ktc_client *client;
 
 	self->pair.opts.cert_file = self->pair.cert_file;
 	self->pair.opts.key_file = self->pair.key_file;
-	ASSERT_EQ(0, ktc_client_new(&self->pair.opts, &client));
-	ASSERT_TRUE(pair_give13(client, self->a, "name"));
-	ASSERT_EQ(0, ktc_client_export(client, self->pair.key, 0,
-				       &self->sealed, &self->len));
-	EXPECT_EQ(1, pair_sessions(client));
-	EXPECT_EQ(0, ktc_client_import(client, self->pair.key, self->sealed,
-				       self->len));
-	ktc_export_free(self->sealed, self->len);
+	if (ktc_client_new(&self->pair.opts, &client))
+		return NULL;
+	if (pair_give13(client, self->a, "name"))
+		return client;
+	ktc_client_put(client);
+	return NULL;
+}
+
+TEST_F(move, a_client_with_a_certificate_exports_when_asked_to)
+{
+	struct ktc_client *client = client_with_certificate(self);
+
+	ASSERT_NE(NULL, client);
 	ASSERT_EQ(1, ktc_client_export(client, self->pair.key,
 				       KTC_EXPORT_CLIENT_CERT, &self->sealed,
 				       &self->len));
@@ -289,6 +295,37 @@ TEST_F(move, a_client_with_a_certificate_exports_when_asked_to)
 				       self->len));
 	EXPECT_STREQ("name", pair_take_all(client, self->a));
 	ktc_client_put(client);
+}
+
+TEST_F(move, a_client_with_a_certificate_is_refused_when_not_asked_to)
+{
+	struct ktc_client *client = client_with_certificate(self);
+
+	ASSERT_NE(NULL, client);
+	EXPECT_EQ(-KTC_E_POLICY, ktc_client_export(client, self->pair.key, 0,
+						   &self->sealed, &self->len));
+	EXPECT_EQ(NULL, self->sealed);
+	EXPECT_EQ(0, self->len);
+	EXPECT_EQ(1, pair_sessions(client));
+	ASSERT_EQ(0, ktc_client_stats(client, &self->stats));
+	EXPECT_EQ(0, self->stats.exports);
+	ktc_client_put(client);
+}
+
+TEST_F(move, an_export_that_is_refused_leaves_the_old_file)
+{
+	struct ktc_client *client;
+
+	ASSERT_TRUE(fill(self));
+	ASSERT_EQ(5, export_file(self));
+	client = client_with_certificate(self);
+	ASSERT_NE(NULL, client);
+	EXPECT_EQ(-KTC_E_POLICY,
+		  ktc_client_export_file(client, self->pair.key, 0,
+					 self->path));
+	EXPECT_EQ(1, pair_sessions(client));
+	ktc_client_put(client);
+	EXPECT_EQ(5, import_file(self));
 }
 
 /* -------------------------------------------- others, at the same moment -- */
@@ -528,6 +565,44 @@ TEST_F(move, a_file_that_is_refused_stays)
 	EXPECT_EQ(-KTC_E_SEAL, import_file(self));
 	self->pair.key[0] ^= 1;
 	EXPECT_EQ(0, pair_sessions(self->to));
+	EXPECT_EQ(5, import_file(self));
+}
+
+/* Configured as the others in all that decides about trust. */
+static struct ktc_client *client_without_resume(FIXTURE_DATA(move) * self)
+{
+	struct ktc_client *client;
+
+	self->pair.opts.flags = KTC_CLIENT_NO_RESUME;
+	return ktc_client_new(&self->pair.opts, &client) ? NULL : client;
+}
+
+TEST_F(move, a_client_that_resumes_nothing_imports_nothing)
+{
+	struct ktc_client *client = client_without_resume(self);
+
+	ASSERT_NE(NULL, client);
+	ASSERT_TRUE(fill(self));
+	ASSERT_EQ(5, export_it(self));
+	EXPECT_EQ(-KTC_E_POLICY,
+		  ktc_client_import(client, self->pair.key, self->sealed,
+				    self->len));
+	EXPECT_EQ(0, pair_sessions(client));
+	ktc_client_put(client);
+	EXPECT_EQ(5, import_it(self));
+}
+
+TEST_F(move, a_client_that_resumes_nothing_leaves_the_file)
+{
+	struct ktc_client *client = client_without_resume(self);
+
+	ASSERT_NE(NULL, client);
+	ASSERT_TRUE(fill(self));
+	ASSERT_EQ(5, export_file(self));
+	EXPECT_EQ(-KTC_E_POLICY,
+		  ktc_client_import_file(client, self->pair.key, self->path));
+	EXPECT_EQ(0, pair_sessions(client));
+	ktc_client_put(client);
 	EXPECT_EQ(5, import_file(self));
 }
 

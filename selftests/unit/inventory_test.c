@@ -1012,4 +1012,114 @@ TEST_F(inv, many_threads_lose_and_double_nothing)
 	EXPECT_GE(8, s->sessions);
 }
 
+/* -------------------------------------------------- who pays for whom -- */
+
+#define IDLE 200u
+
+static const struct inventory_opts roomy = {
+	.sessions_max = 500,
+	.bytes_max = 4 << 20,
+	.per_identity = 64,
+};
+
+static void fill_idle(struct inventory *inv)
+{
+	unsigned int i;
+
+	for (i = 0; i < IDLE; i++)
+		inventory_give(inv, id_of(1000 + i), make(true, 1000));
+}
+
+/* How many of them still have what they were given. */
+static unsigned int count_idle(struct inventory *inv)
+{
+	struct ticket *ticket;
+	unsigned int i, n = 0;
+
+	for (i = 0; i < IDLE; i++)
+		if (inventory_take(inv, id_of(1000 + i), &ticket) ==
+		    KTC_WHY_NOTHING) {
+			inventory_spend(inv, ticket);
+			n++;
+		}
+	return n;
+}
+
+static void *give_to_one(void *arg)
+{
+	struct inventory *inv = arg;
+	int i;
+
+	for (i = 0; i < 20000; i++)
+		inventory_give(inv, id_of(1), make(true, 1000));
+	return NULL;
+}
+
+static void *ask_often(void *arg)
+{
+	struct ticket *ticket;
+	int i;
+
+	for (i = 0; i < 64; i++)
+		(void)inventory_take(arg, id_of(1), &ticket);
+	return NULL;
+}
+
+TEST_F(inv, a_crowd_at_one_identity_evicts_nobody_else)
+{
+	struct inventory_opts narrow = roomy;
+	pthread_t threads[4];
+	int i;
+
+	narrow.per_identity = 1;
+	ASSERT_TRUE(renew(&self->inv, &narrow));
+	fill_idle(self->inv);
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, give_to_one,
+					    self->inv));
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, pthread_join(threads[i], NULL));
+	EXPECT_EQ(IDLE, count_idle(self->inv));
+}
+
+TEST_F(inv, tickets_too_large_for_one_identity_evict_nobody_else)
+{
+	struct ticket *large;
+	int i;
+
+	ASSERT_TRUE(renew(&self->inv, &roomy));
+	fill_idle(self->inv);
+	for (i = 0; i < 64; i++)
+		(void)inventory_take(self->inv, id_of(1), &self->t);
+	for (i = 0; i < 64; i++)
+		inventory_give(self->inv, id_of(1), make(true, 1000));
+	large = make(true, 1000);
+	large->bytes = 60000;
+	inventory_give(self->inv, id_of(1), large);
+	inventory_stats(self->inv, &self->stats);
+	EXPECT_EQ(1, self->stats.evictions);
+	EXPECT_EQ(IDLE + 64, self->stats.sessions);
+	EXPECT_EQ(IDLE, count_idle(self->inv));
+}
+
+TEST_F(inv, demand_of_a_thread_that_is_gone_is_forgotten)
+{
+	pthread_t thread;
+	int i;
+
+	ASSERT_TRUE(renew(&self->inv, &roomy));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, ask_often, self->inv));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	for (i = 0; i < 64; i++)
+		inventory_give(self->inv, id_of(1), make(true, 100000));
+	inventory_stats(self->inv, &self->stats);
+	EXPECT_EQ(64, self->stats.sessions);
+	for (i = 0; i < 10; i++) {
+		now_s += LIMIT_DEPTH_DECAY_S;
+		inventory_give(self->inv, id_of(1), make(true, 100000));
+	}
+	inventory_stats(self->inv, &self->stats);
+	EXPECT_EQ(LIMIT_DEPTH_START, self->stats.sessions);
+}
+
 TEST_HARNESS_MAIN

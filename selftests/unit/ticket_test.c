@@ -5,7 +5,10 @@
  */
 #include "ticket.h"
 
+#include <openssl/asn1.h>
+
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <ktlsclient.h>
@@ -47,34 +50,63 @@ static void put_number(struct der *der, int context, uint64_t value)
 		put(der, (uint8_t)(0xa0 + context), number, number[1] + 2u);
 }
 
-/* hint < 0: none; ticket NULL: a session id only */
+/* The fields of a session but for its ticket; hint < 0: none. */
+static void put_fields(struct der *body, int version, uint64_t timeout_s,
+		       int64_t hint)
+{
+	static const uint8_t master[48] = { 1 }, sid[32] = { 2 };
+	const bool v13 = version == TLS1_3_VERSION;
+
+	put_number(body, -1, 1);
+	put_number(body, -1, (uint64_t)version);
+	put(body, 4, v13 ? "\x13\x01" : "\xc0\x2f", 2);
+	put(body, 4, sid, sizeof(sid));
+	put(body, 4, master, v13 ? 32 : 48);
+	put_number(body, 1, NOW);
+	put_number(body, 2, timeout_s);
+	if (hint >= 0)
+		put_number(body, 9, (uint64_t)hint);
+}
+
+/* ticket_len 0: a session id only */
+static SSL_SESSION *make_long(int version, uint64_t timeout_s, int64_t hint,
+			      const char *ticket, size_t ticket_len)
+{
+	int inner = ASN1_object_size(0, (int)ticket_len, V_ASN1_OCTET_STRING);
+	int outer = ticket_len ? ASN1_object_size(1, inner, 10) : 0;
+	struct der body = { .len = 0 };
+	SSL_SESSION *session;
+	const uint8_t *in;
+	uint8_t *der, *p;
+	int all;
+
+	put_fields(&body, version, timeout_s, hint);
+	all = (int)body.len + outer;
+	p = der = malloc((size_t)all + 16);
+	if (!der)
+		return NULL;
+	in = der;
+	ASN1_put_object(&p, 1, all, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+	memcpy(p, body.bytes, body.len);
+	p += body.len;
+	if (ticket_len) {
+		ASN1_put_object(&p, 1, inner, 10, V_ASN1_CONTEXT_SPECIFIC);
+		ASN1_put_object(&p, 0, (int)ticket_len, V_ASN1_OCTET_STRING,
+				V_ASN1_UNIVERSAL);
+		memcpy(p, ticket, ticket_len);
+		p += ticket_len;
+	}
+	session = d2i_SSL_SESSION(NULL, &in, p - der);
+	free(der);
+	return session;
+}
+
+/* ticket NULL: as above */
 static SSL_SESSION *make(int version, uint64_t timeout_s, int64_t hint,
 			 const char *ticket)
 {
-	static const uint8_t master[48] = { 1 }, sid[32] = { 2 };
-	struct der body = { .len = 0 }, all = { .len = 0 }, octets;
-	const bool v13 = version == TLS1_3_VERSION;
-	const uint8_t *p = all.bytes;
-
-	put_number(&body, -1, 1);
-	put_number(&body, -1, (uint64_t)version);
-	put(&body, 4, v13 ? "\x13\x01" : "\xc0\x2f", 2);
-	put(&body, 4, sid, sizeof(sid));
-	put(&body, 4, master, v13 ? 32 : 48);
-	put_number(&body, 1, NOW);
-	put_number(&body, 2, timeout_s);
-	if (hint >= 0)
-		put_number(&body, 9, (uint64_t)hint);
-	if (ticket) {
-		octets.len = 0;
-		put(&octets, 4, ticket, strlen(ticket));
-		put(&body, 0xaa, octets.bytes, octets.len);
-	}
-	all.bytes[0] = 0x30;
-	all.bytes[1] = 0x81;
-	all.bytes[2] = (uint8_t)body.len;
-	memcpy(all.bytes + 3, body.bytes, body.len);
-	return d2i_SSL_SESSION(NULL, &p, (long)body.len + 3);
+	return make_long(version, timeout_s, hint, ticket,
+			 ticket ? strlen(ticket) : 0);
 }
 
 /* Life in seconds, 0 when it is not kept, -1 when it cannot be made. */
@@ -145,6 +177,24 @@ TEST(what_cannot_be_resumed_is_refused_and_stays_the_callers)
 						      TLS1_2_VERSION));
 	EXPECT_EQ(-KTC_E_UNSUPPORTED, ticket_new(session, NOW, &ticket));
 	EXPECT_EQ((void *)1, ticket);
+	SSL_SESSION_free(session);
+}
+
+TEST(a_ticket_of_more_than_16_kb_is_refused)
+{
+	static const char bytes[LIMIT_TICKET_BYTES + 1];
+	SSL_SESSION *session;
+	struct ticket *ticket;
+
+	session = make_long(TLS1_3_VERSION, 1, 9, bytes, LIMIT_TICKET_BYTES);
+	ASSERT_NE(NULL, session);
+	ASSERT_EQ(0, ticket_new(session, NOW, &ticket));
+	EXPECT_LT(LIMIT_TICKET_BYTES, ticket->bytes);
+	ticket_put(ticket);
+	session = make_long(TLS1_3_VERSION, 1, 9, bytes,
+			    LIMIT_TICKET_BYTES + 1);
+	ASSERT_NE(NULL, session);
+	EXPECT_EQ(-KTC_E_UNSUPPORTED, ticket_new(session, NOW, &ticket));
 	SSL_SESSION_free(session);
 }
 

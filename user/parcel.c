@@ -6,7 +6,7 @@
  * done relative to the folder's descriptor, so a folder that is renamed or
  * replaced meanwhile makes no difference. Any thread.
  */
-#include "place.h"
+#include "parcel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 
 #include "mem.h"
 
-int place_open(struct place *place, const char *path)
+int parcel_open(struct parcel *parcel, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	size_t len = slash ? (size_t)(slash - path) + 1 : 0;
@@ -35,16 +35,16 @@ int place_open(struct place *place, const char *path)
 	mem_free(dir);
 	if (fd < 0)
 		return -errno;
-	*place = (struct place){ fd, -1, path + len };
+	*parcel = (struct parcel){ fd, -1, path + len };
 	return 0;
 }
 
-void place_close(struct place *place)
+void parcel_close(struct parcel *parcel)
 {
 	/* both were only read from */
-	if (place->file >= 0)
-		(void)close(place->file);
-	(void)close(place->dir);
+	if (parcel->file >= 0)
+		(void)close(parcel->file);
+	(void)close(parcel->dir);
 }
 
 static int write_all(int fd, const uint8_t *bytes, size_t len)
@@ -53,6 +53,8 @@ static int write_all(int fd, const uint8_t *bytes, size_t len)
 
 	while (len) {
 		n = write(fd, bytes, len);
+		if (!n)
+			return -EIO;	/* it would be so for ever */
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n > 0) {
@@ -64,44 +66,45 @@ static int write_all(int fd, const uint8_t *bytes, size_t len)
 }
 
 /* A name beside the file's that nobody else has. */
-static int name_new(const struct place *place, char name[NAME_MAX + 1])
+static int name_new(const struct parcel *parcel, char name[NAME_MAX + 1])
 {
 	unsigned long long random;
 	int n;
 
 	/* so few bytes come all or not at all */
-	if (getrandom(&random, sizeof(random), 0) < 0)
-		return -errno;
-	n = snprintf(name, NAME_MAX + 1, "%s.%016llx", place->name, random);
+	while (getrandom(&random, sizeof(random), 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	n = snprintf(name, NAME_MAX + 1, "%s.%016llx", parcel->name, random);
 	return n > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-int place_write(const struct place *place, const uint8_t *bytes, size_t len)
+int parcel_write(const struct parcel *parcel, const uint8_t *bytes, size_t len)
 {
 	char name[NAME_MAX + 1];
 	int fd, err;
 
-	err = name_new(place, name);
+	err = name_new(parcel, name);
 	if (err)
 		return err;
-	fd = openat(place->dir, name, O_WRONLY | O_CREAT | O_EXCL |
+	fd = openat(parcel->dir, name, O_WRONLY | O_CREAT | O_EXCL |
 		    O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	err = write_all(fd, bytes, len);
 	(void)close(fd);	/* fsync() has told how it went */
-	if (!err && renameat(place->dir, name, place->dir, place->name))
+	if (!err && renameat(parcel->dir, name, parcel->dir, parcel->name))
 		err = -errno;
 	if (err) {
 		/* ours alone; if it stays it is of use to nobody */
-		(void)unlinkat(place->dir, name, 0);
+		(void)unlinkat(parcel->dir, name, 0);
 		return err;
 	}
 	/*
 	 * The new file is there and readers may have it: nothing can fail any
 	 * more. If this does, a crash may bring the old one back, whole too.
 	 */
-	(void)fsync(place->dir);
+	(void)fsync(parcel->dir);
 	return 0;
 }
 
@@ -143,24 +146,24 @@ static int read_all(int fd, uint8_t *bytes, size_t size, size_t *len)
 	return 0;
 }
 
-int place_read(struct place *place, size_t max, uint8_t **out, size_t *len)
+int parcel_read(struct parcel *parcel, size_t max, uint8_t **out, size_t *len)
 {
 	size_t size = 0;
 	uint8_t *bytes;
 	int err;
 
 	/* O_NONBLOCK: a FIFO must not hold us up before we see it is one */
-	place->file = openat(place->dir, place->name, O_RDONLY | O_NOFOLLOW |
-			     O_NONBLOCK | O_CLOEXEC);
-	if (place->file < 0)
+	parcel->file = openat(parcel->dir, parcel->name, O_RDONLY | O_NOFOLLOW |
+			      O_NONBLOCK | O_CLOEXEC);
+	if (parcel->file < 0)
 		return -errno;
-	err = check_file(place->file, max, &size);
+	err = check_file(parcel->file, max, &size);
 	if (err)
 		return err;
 	bytes = mem_zalloc(size);
 	if (!bytes)
 		return -ENOMEM;
-	err = read_all(place->file, bytes, size, len);
+	err = read_all(parcel->file, bytes, size, len);
 	if (err)
 		mem_free(bytes);
 	else
@@ -172,17 +175,22 @@ int place_read(struct place *place, size_t max, uint8_t **out, size_t *len)
  * Its number is not given to another file while it is open. The lock keeps
  * other readers away between the look and the removal; a writer that comes in
  * between loses its file, but nothing is there twice.
+ *
+ * A folder that cannot be synchronised is found out while the file is still
+ * there. Once the file has gone nobody else can read it, so what it has may be
+ * used; should the disk fail in just this moment, a crash may bring it back.
  */
-int place_remove(const struct place *place)
+int parcel_remove(const struct parcel *parcel)
 {
 	struct stat ours, there;
 
-	if (fstat(place->file, &ours) ||
-	    fstatat(place->dir, place->name, &there, AT_SYMLINK_NOFOLLOW))
+	if (fstat(parcel->file, &ours) ||
+	    fstatat(parcel->dir, parcel->name, &there, AT_SYMLINK_NOFOLLOW))
 		return -errno;
 	if (ours.st_ino != there.st_ino || ours.st_dev != there.st_dev)
 		return -ESTALE;
-	if (unlinkat(place->dir, place->name, 0) || fsync(place->dir))
+	if (fsync(parcel->dir) || unlinkat(parcel->dir, parcel->name, 0))
 		return -errno;
+	(void)fsync(parcel->dir);	/* see above */
 	return 0;
 }
