@@ -32,7 +32,7 @@
 #define DEAD UINT64_MAX
 
 #define BYTES_STEP 256u		/* bytes a ticket are counted in steps of it */
-#define PLACE_BYTES 32u		/* of a stripe: a place on shelves of all sizes */
+#define PLACE_BYTES 32u		/* a ticket's places in one stripe */
 #define TRIES 4u		/* for a place that others hold in a call */
 
 static uint32_t depth_of(uint64_t reserved)

@@ -50,7 +50,7 @@
 #define LIMIT_DEPTH_START	4u	/* an identity's tickets at first */
 #define LIMIT_DEPTH_DECAY_S	10u	/* then a peak of demand counts half */
 #define LIMIT_TICKET_BYTES	16384u	/* a session larger is not kept */
-#define LIMIT_IDENTITY_SHARE	4u	/* of a shard's bytes: one part of so many */
+#define LIMIT_IDENTITY_SHARE	4u	/* one part of so many of a shard */
 #define LIMIT_REMEMBER_S	60u	/* an identity without a ticket */
 #define LIMIT_SHARDS		16u
 #define LIMIT_SHARD_SESSIONS	512u	/* a shard has a share of as many */
