@@ -170,12 +170,13 @@ static uint32_t stripes_for_cpus(void)
 }
 
 /* Each shard has its share of the limits, so small inventories have one. */
-static uint32_t shards_for(uint32_t sessions_max)
+static uint32_t shards_for(const struct inventory_opts *opts)
 {
 	uint32_t shards = 1;
 
 	while (shards < LIMIT_SHARDS &&
-	       sessions_max / (shards * 2) >= LIMIT_SHARD_SESSIONS)
+	       opts->sessions_max / (shards * 2) >= LIMIT_SHARD_SESSIONS &&
+	       opts->bytes_max / (shards * 2) >= LIMIT_SHARD_BYTES)
 		shards *= 2;
 	return shards;
 }
@@ -197,7 +198,7 @@ int inventory_new(const struct inventory_opts *opts, struct inventory **out)
 	rcu_start();
 	inv->opts = *opts;
 	inv->stripes = stripes_for_cpus();
-	inv->shards = shards_for(opts->sessions_max);
+	inv->shards = shards_for(opts);
 	/* with one more shift by 1, for a shift by 64 is undefined */
 	inv->shard_shift = 63;
 	for (i = inv->shards; i > 1; i /= 2)

@@ -54,6 +54,7 @@
 #define LIMIT_REMEMBER_S	60u	/* an identity without a ticket */
 #define LIMIT_SHARDS		16u
 #define LIMIT_SHARD_SESSIONS	512u	/* a shard has a share of as many */
+#define LIMIT_SHARD_BYTES	(64u << 10) /* and of as much memory */
 #define LIMIT_STRIPES		8u	/* groups of threads that do not meet */
 /* how often a connection that waits for the budget looks again */
 #define LIMIT_BUDGET_POLL_MS	10u

@@ -1082,6 +1082,24 @@ TEST_F(inv, a_crowd_at_one_identity_evicts_nobody_else)
 	EXPECT_EQ(IDLE, count_idle(self->inv));
 }
 
+TEST_F(inv, with_the_least_memory_a_few_tickets_are_kept)
+{
+	struct inventory_opts least = roomy;
+	int i;
+
+	least.sessions_max = 10000;
+	least.bytes_max = LIMIT_SESSION_BYTES_MIN;
+	ASSERT_TRUE(renew(&self->inv, &least));
+	EXPECT_EQ(1, inventory_shards(self->inv));
+	for (i = 0; i < 4; i++) {
+		self->t = make(true, 1000);
+		self->t->bytes = 1500;
+		inventory_give(self->inv, id_of(1), self->t);
+	}
+	inventory_stats(self->inv, &self->stats);
+	EXPECT_EQ(4, self->stats.sessions);
+}
+
 TEST_F(inv, tickets_too_large_for_one_identity_evict_nobody_else)
 {
 	struct ticket *large;
