@@ -581,26 +581,39 @@ void inventory_drain(struct inventory *inv, inventory_drain_fn fn, void *arg)
 
 /* ------------------------------------------------------- full handshakes -- */
 
+static int op_full_begin(struct op *op, const struct inventory_opts *opts,
+			 uint64_t now_us, uint64_t *again_us)
+{
+	struct entry *entry;
+	int err;
+
+	if (!opts->full_per_s && !opts->full_at_once)
+		return 0;
+	err = shard_entry(op->shard, op->id, &op->asker, &op->leaving, &entry);
+	if (err == -ENOSPC) {
+		/* nowhere to count it: when others have ended there may be */
+		*again_us = now_us + LIMIT_BUDGET_POLL_MS * 1000ull;
+		return -EAGAIN;
+	}
+	if (err)
+		return err;
+	return budget_begin(&entry->full, opts->full_per_s,
+			    opts->full_at_once, now_us, again_us);
+}
+
 int inventory_full_begin(struct inventory *inv,
 			 const uint8_t id[ORIGIN_ID_LEN], uint64_t now_us,
 			 uint64_t *again_us)
 {
-	const struct inventory_opts *opts = &inv->opts;
-	struct entry *entry;
 	struct op op;
 	int err;
 
 	op_begin(&op, inv, shard_of(inv, id), id);
-	err = shard_entry(op.shard, id, &op.asker, &op.leaving, &entry);
-	if (err == -ENOSPC) {
-		/* nowhere to count it: when others have ended there may be */
-		*again_us = now_us + LIMIT_BUDGET_POLL_MS * 1000ull;
-		err = -EAGAIN;
-	} else if (!err) {
-		err = budget_begin(&entry->full, opts->full_per_s,
-				   opts->full_at_once, now_us, again_us);
-	}
-	count(op.counters, err ? COUNT_FULL_WAITS : COUNT_FULL_BEGUN, 1);
+	err = op_full_begin(&op, &inv->opts, now_us, again_us);
+	if (!err)
+		count(op.counters, COUNT_FULL_BEGUN, 1);
+	else if (err == -EAGAIN)
+		count(op.counters, COUNT_FULL_WAITS, 1);
 	op_end(&op);
 	return err;
 }

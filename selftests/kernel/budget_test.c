@@ -436,7 +436,8 @@ TEST_F(herd, resumes_with_what_the_first_ones_brought)
 	ASSERT_EQ(0, ktc_client_stats(self->d.client, &self->stats));
 	EXPECT_EQ(HERD, self->stats.handshakes_full +
 			self->stats.handshakes_resumed);
-	EXPECT_EQ(self->stats.full_begun, self->stats.handshakes_full);
+	/* some had leave, and a ticket before they needed it */
+	EXPECT_GE(self->stats.full_begun, self->stats.handshakes_full);
 	EXPECT_GE(variant->full_max, self->stats.handshakes_full);
 	EXPECT_EQ(0, self->stats.handshakes_failed);
 	ASSERT_EQ(0, peer_wait_totals(self->peer, 0, &self->totals));

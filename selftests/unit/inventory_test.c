@@ -842,10 +842,12 @@ static struct ticket *to_give;	/* made before */
 /* Identity 1 has a ticket, 2 many connections under way, 3 one in our hand. */
 static bool prepare(struct inventory **inv, enum deed deed)
 {
+	struct inventory_opts with_budget = deep;
 	unsigned int i;
 
 	*inv = NULL;
-	if (inventory_new(&deep, inv))
+	with_budget.full_at_once = 4;
+	if (inventory_new(&with_budget, inv))
 		return false;
 	give(*inv, 1, 1, 100);
 	for (i = 0; i < 12; i++)
@@ -887,7 +889,7 @@ static void do_deed(struct inventory *inv, enum deed deed)
 		in_hand = NULL;
 		break;
 	case DEED_FULL:
-		/* without a limit, it goes */
+		/* it goes, or says that there is no memory */
 		(void)inventory_full_begin(inv, id_of(9), 5, &again_us);
 		inventory_full_charge(inv, id_of(10), 5);
 		inventory_full_end(inv, id_of(9));
