@@ -13,11 +13,13 @@
 #define load_seq_cst(p) __atomic_load_n(p, __ATOMIC_SEQ_CST)
 
 #define store_relaxed(p, v) __atomic_store_n(p, v, __ATOMIC_RELAXED)
+#define store_release(p, v) __atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 /* The value before. */
 #define add_relaxed(p, v) __atomic_fetch_add(p, v, __ATOMIC_RELAXED)
 #define sub_relaxed(p, v) __atomic_fetch_sub(p, v, __ATOMIC_RELAXED)
 #define sub_acq_rel(p, v) __atomic_fetch_sub(p, v, __ATOMIC_ACQ_REL)
+#define swap_acquire(p, v) __atomic_exchange_n(p, v, __ATOMIC_ACQUIRE)
 #define swap_seq_cst(p, v) __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
 
 /*

@@ -35,7 +35,7 @@ int client_new(const struct ktc_client_opts *opts, char *why, size_t why_len,
 
 	if (!client)
 		return -ENOMEM;
-	atomic_init(&client->refs, 1);
+	client->refs = 1;
 	err = config_init(&client->config, opts, why, why_len);
 	if (err) {
 		mem_free(client);
@@ -54,8 +54,8 @@ int client_new(const struct ktc_client_opts *opts, char *why, size_t why_len,
 
 struct ktc_client *client_get(struct ktc_client *client)
 {
-	/* relaxed: the caller holds a reference already */
-	atomic_fetch_add_explicit(&client->refs, 1, memory_order_relaxed);
+	/* Relaxed: the caller holds a reference already. */
+	add_relaxed(&client->refs, 1);
 	return client;
 }
 
@@ -65,9 +65,7 @@ void client_put(struct ktc_client *client)
 	 * Release: what this thread did with the client comes before its end.
 	 * Acquire: the last one sees what all others did. Pairs with itself.
 	 */
-	if (!client ||
-	    atomic_fetch_sub_explicit(&client->refs, 1,
-				      memory_order_acq_rel) != 1)
+	if (!client || sub_acq_rel(&client->refs, 1) != 1)
 		return;
 	/* sessions first: they refer to the context */
 	inventory_free(client->inventory);
@@ -79,8 +77,7 @@ void client_put(struct ktc_client *client)
 static uint64_t client_read(const struct ktc_client *client,
 			    enum client_counter what)
 {
-	return atomic_load_explicit(&client->count[what],
-				    memory_order_relaxed);
+	return load_relaxed(&client->count[what]);	/* as in client.h */
 }
 
 /* The inventory's half; the other one is 0. */

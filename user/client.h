@@ -3,10 +3,9 @@
 #ifndef KTC_CLIENT_H
 #define KTC_CLIENT_H
 
+#include "atomic.h"
 #include "config.h"
 #include "suite.h"
-
-#include <stdatomic.h>
 
 struct inventory;
 struct ossl_ctx;
@@ -22,13 +21,13 @@ enum client_counter {
 };
 
 struct ktc_client {
-	atomic_uint refs;
+	uint32_t refs;		/* atomic */
 	struct config config;
 	struct ossl_ctx *ossl;
 	struct inventory *inventory;
 	/* tests lower it to see the AEAD limit at work; 0: the suite's own */
 	uint64_t records_max;
-	atomic_uint_fast64_t count[COUNT_NR];
+	uint64_t count[COUNT_NR]; /* atomic */
 };
 
 int client_new(const struct ktc_client_opts *opts, char *why, size_t why_len,
@@ -45,8 +44,7 @@ void client_shard_stats(const struct ktc_client *client, unsigned int shard,
 static inline void client_count(struct ktc_client *client,
 				enum client_counter what)
 {
-	atomic_fetch_add_explicit(&client->count[what], 1,
-				  memory_order_relaxed);
+	add_relaxed(&client->count[what], 1);
 }
 
 #endif /* KTC_CLIENT_H */

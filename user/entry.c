@@ -215,6 +215,7 @@ static int deepen(struct entry *entry, const struct asker *asker)
 /* A place that we have closed is not opened again. */
 static void flatten(struct entry *entry, const struct asker *asker)
 {
+	/* Relaxed, as the exchange: as in deepen(). */
 	uint64_t now = load_relaxed(&entry->reserved);
 
 	do {
@@ -273,6 +274,7 @@ static int wrest(struct entry *entry, const struct asker *asker,
 		if (!close_oldest(entry, asker, dropped) &&
 		    !close_any(entry, asker))
 			continue;
+		/* Relaxed: a number; death is looked for after the put. */
 		now = load_relaxed(&entry->reserved);
 		if (now == DEAD)
 			return -ESTALE;
@@ -310,7 +312,10 @@ static int open_place(struct entry *entry, const struct asker *asker,
 	uint64_t now;
 
 	for (;;) {
-		/* In a dead one there need be no closed place. */
+		/*
+		 * In a dead one there need be no closed place. Relaxed: as
+		 * in wrest().
+		 */
 		now = load_relaxed(&entry->reserved);
 		if (now == DEAD)
 			return -ESTALE;
@@ -505,6 +510,7 @@ int entry_share(struct entry *entry, const struct asker *asker,
 static bool shared_is_all(const struct entry *entry,
 			  const struct ticket *ticket)
 {
+	/* Pairs with the exchange in entry_share(). */
 	return (!entry_had_tickets(entry) || is_empty(entry)) &&
 	       load_seq_cst(&entry->shared) == ticket;
 }
@@ -540,6 +546,7 @@ void entry_kill(struct entry *entry, const struct asker *asker,
 		   (uint64_t)depth_of(had) * bytes_of(had));
 	while ((ticket = take_any(entry, asker, entry_number(asker))))
 		ticket_push(dropped, ticket);
+	/* After the exchange above, as the places. */
 	ticket = load_seq_cst(&entry->shared);
 	if (ticket && shared_out(entry, asker, ticket))
 		(*shared)++;

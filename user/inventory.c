@@ -664,7 +664,7 @@ static void shard_counts(const struct inventory *inv, unsigned int shard,
 			n[k] += load_relaxed(&counters[i].n[k]);
 }
 
-/* What leaves may be counted before what came. */
+/* Relaxed, as the numbers below: what leaves may be seen before what came. */
 static uint64_t level(uint64_t came, uint64_t left)
 {
 	return came > left ? came - left : 0;

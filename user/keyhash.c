@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * SipHash by OpenSSL. The key is drawn once, on first use; a context that has
- * it is copied for each hash, which costs a third of setting one up. Any
- * thread: the context that is copied does not change.
+ * it is copied for each hash, which costs a third of fetching and setting up.
+ * Any thread: the context that is copied does not change.
  */
 #include "keyhash.h"
 

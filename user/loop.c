@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "atomic.h"
 #include "conn.h"
 #include "limit.h"
 #include "mem.h"
@@ -205,7 +206,7 @@ int loop_wake(struct ktc_loop *loop)
 	 * Release: what the caller did before comes before the flag. Pairs
 	 * with the exchange in loop_wake_done().
 	 */
-	atomic_store_explicit(&loop->wake_asked, true, memory_order_release);
+	store_release(&loop->wake_asked, true);
 	/* EAGAIN: the counter is full of unread wakes, which is as good */
 	if (write(loop->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		err = -errno;
@@ -235,8 +236,7 @@ static void loop_wake_done(struct ktc_loop *loop)
 
 	loop->wake_armed = false;
 	/* Acquire: pairs with the release in loop_wake(). */
-	if (atomic_exchange_explicit(&loop->wake_asked, false,
-				     memory_order_acquire))
+	if (swap_acquire(&loop->wake_asked, false))
 		loop->woken = true;
 	while (loop->resolver &&
 	       resolver_next(loop->resolver, &token, &err, &addrs)) {

@@ -11,8 +11,6 @@
 #include "ring.h"
 #include "timer.h"
 
-#include <stdatomic.h>
-
 struct ktc_conn;
 struct resolver;
 
@@ -53,7 +51,7 @@ struct ktc_loop {
 	int host_fd;			/* epoll over it and the ring; or -1 */
 	uint64_t wake_count;		/* where the ring reads wake_fd to */
 	bool wake_armed;
-	atomic_bool wake_asked;		/* by ktc_loop_wake(), any thread */
+	bool wake_asked;		/* atomic: by ktc_loop_wake() */
 	bool woken;
 };
 

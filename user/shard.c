@@ -9,6 +9,8 @@
  *	table:  hash -> entry -> entry		clock: [e][ ][e][e][ ]..
  *						           ^ hand
  *
+ * Numbers and hints of the clock are relaxed: seats carry the entries.
+ *
  * Memory: an entry is paid for from the quota's bytes when it is made, its
  * tickets when they come (entry.c). What is evicted is paid back at once and
  * freed a little later, tickets at the end of the operation, entries and shared

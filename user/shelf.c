@@ -13,9 +13,9 @@
  *	                 v              v
  *	places: [ ][ oldest .. newest ][ ][ ][ ]	as a ring
  *
- * top and bottom are hints. With one thread at work they are right, and the
- * order is exactly last in, first out. When threads race they may be off; the
- * search then looks a little further, and the order is about right.
+ * top and bottom are hints, relaxed. With one thread at work they are right,
+ * and the order is exactly last in, first out. When threads race they may be
+ * off; the search then looks a little further, and the order is about right.
  */
 #include "shelf.h"
 
@@ -137,7 +137,10 @@ bool shelf_withdraw(uintptr_t *place, void *item, uint64_t number)
 {
 	uintptr_t word = (uintptr_t)item;
 
-	/* The item is ours again, as if it had never left. */
+	/*
+	 * Against a taker's exchange in take_from(). The item is ours again,
+	 * as if it had never left.
+	 */
 	return cas_seq_cst(place, &word, word_of(number, EMPTY));
 }
 
@@ -175,6 +178,7 @@ bool shelf_is_empty(const struct shelf *shelf, uint64_t *mark)
 	uint32_t i;
 
 	for (i = 0; i <= shelf->mask; i++) {
+		/* After what was seen before; pairs with put_where(). */
 		uintptr_t word = load_seq_cst(&shelf->places[i]);
 
 		if (has_item(word))

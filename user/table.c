@@ -101,6 +101,7 @@ struct table_node *table_add(struct table *table, uint64_t hash,
 static bool unlink_removed(uintptr_t *head)
 {
 	uintptr_t *from = head;
+	/* Acquires, as the load below, the next node, from table_add(). */
 	uintptr_t link = load_acquire(from), next;
 
 	while (link) {
@@ -127,9 +128,13 @@ static bool unlink_removed(uintptr_t *head)
 void table_remove(struct table *table, uint64_t hash, struct table_node *node)
 {
 	uintptr_t *head = bucket(table, hash);
-	uintptr_t next = load_acquire(&node->next);
+	/* Relaxed: the exchange judges. */
+	uintptr_t next = load_relaxed(&node->next);
 
-	/* From here on it is not found. Others change next by unlinking only */
+	/*
+	 * From here on it is not found: pairs with the load in search(). Until
+	 * then others change next by unlinking only.
+	 */
 	while (!cas_acq_rel(&node->next, &next, next | REMOVED))
 		;
 	while (!unlink_removed(head))
