@@ -58,17 +58,9 @@ FIXTURE_TEARDOWN(close)
 	sweep_fini(&self->s);
 }
 
-static bool open_and_arm(struct sweep *s)
-{
-	if (!sweep_setup(s) || !sweep_connect(s) || !sweep_until_open(s))
-		return sweep_wrong(s, "does not open: %s", s->c.error.text);
-	sweep_arm(s);
-	return true;
-}
-
 static bool with_bytes_queued(struct sweep *s)
 {
-	return open_and_arm(s) && sweep_send(s, 0, BYTES / 2) &&
+	return sweep_open(s) && sweep_send(s, 0, BYTES / 2) &&
 	       sweep_send(s, BYTES / 2, BYTES / 2) && sweep_close(s);
 }
 
@@ -80,7 +72,7 @@ TEST_F(close, with_bytes_queued)
 
 static bool after_the_peer(struct sweep *s)
 {
-	if (!open_and_arm(s))
+	if (!sweep_open(s))
 		return false;
 	peer_go(s->peer);
 	return SWEEP_UNTIL(s, s->c.eof) && sweep_close(s);
@@ -94,7 +86,7 @@ TEST_F(close, after_the_peer)
 
 static bool with_the_peer(struct sweep *s)
 {
-	if (!open_and_arm(s))
+	if (!sweep_open(s))
 		return false;
 	peer_go(s->peer);
 	return sweep_close(s);
@@ -109,7 +101,7 @@ TEST_F(close, at_the_same_time_as_the_peer)
 
 static bool the_loop_goes(struct sweep *s)
 {
-	if (!open_and_arm(s) || !sweep_send(s, 0, BYTES / 2))
+	if (!sweep_open(s) || !sweep_send(s, 0, BYTES / 2))
 		return false;
 	s->conns = 0;	/* the peer does not get to its end */
 	return sweep_call(s, ktc_conn_close(s->c.conn));

@@ -54,9 +54,8 @@ FIXTURE_TEARDOWN(recv)
 
 static bool open_and_arm(struct sweep *s)
 {
-	if (!sweep_setup(s) || !sweep_connect(s) || !sweep_until_open(s))
-		return sweep_wrong(s, "does not open: %s", s->c.error.text);
-	sweep_arm(s);
+	if (!sweep_open(s))
+		return false;
 	peer_go(s->peer);
 	return true;
 }

@@ -51,19 +51,11 @@ FIXTURE_TEARDOWN(send)
 	sweep_fini(&self->s);
 }
 
-static bool open_and_arm(struct sweep *s)
-{
-	if (!sweep_setup(s) || !sweep_connect(s) || !sweep_until_open(s))
-		return sweep_wrong(s, "does not open: %s", s->c.error.text);
-	sweep_arm(s);
-	return true;
-}
-
 static bool all_at_once(struct sweep *s)
 {
 	unsigned int i;
 
-	if (!open_and_arm(s))
+	if (!sweep_open(s))
 		return false;
 	for (i = 0; i < PIECES; i++)
 		if (!sweep_send(s, i * PIECE, PIECE))
@@ -81,7 +73,7 @@ static bool one_by_one(struct sweep *s)
 {
 	unsigned int i;
 
-	if (!open_and_arm(s))
+	if (!sweep_open(s))
 		return false;
 	for (i = 0; i < PIECES; i++)
 		if (!sweep_send(s, i * PIECE, PIECE) ||
@@ -97,7 +89,7 @@ TEST_F(send, one_by_one)
 
 static bool then_aborted(struct sweep *s)
 {
-	if (!open_and_arm(s) || !sweep_send(s, 0, PIECE) ||
+	if (!sweep_open(s) || !sweep_send(s, 0, PIECE) ||
 	    !sweep_send(s, PIECE, PIECE))
 		return false;
 	ktc_conn_abort(s->c.conn);

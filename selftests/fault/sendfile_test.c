@@ -65,14 +65,6 @@ FIXTURE_TEARDOWN(sendfile)
 	sweep_fini(&self->s);
 }
 
-static bool open_and_arm(struct sweep *s)
-{
-	if (!sweep_setup(s) || !sweep_connect(s) || !sweep_until_open(s))
-		return sweep_wrong(s, "does not open: %s", s->c.error.text);
-	sweep_arm(s);
-	return true;
-}
-
 static bool send_file(struct sweep *s)
 {
 	if (!sweep_call(s, ktc_conn_sendfile(s->c.conn, file_fd, 0, FILE_BYTES,
@@ -84,7 +76,7 @@ static bool send_file(struct sweep *s)
 
 static bool between_sends(struct sweep *s)
 {
-	return open_and_arm(s) && sweep_send(s, 0, PIECE) && send_file(s) &&
+	return sweep_open(s) && sweep_send(s, 0, PIECE) && send_file(s) &&
 	       sweep_send(s, PIECE + FILE_BYTES, PIECE) &&
 	       SWEEP_UNTIL(s, s->c.sent == 3) && !s->c.sent_err &&
 	       sweep_close(s);
@@ -97,7 +89,7 @@ TEST_F(sendfile, between_sends)
 
 static bool then_aborted(struct sweep *s)
 {
-	if (!open_and_arm(s) || !send_file(s))
+	if (!sweep_open(s) || !send_file(s))
 		return false;
 	ktc_conn_abort(s->c.conn);
 	while (!s->c.closed)

@@ -426,6 +426,14 @@ bool sweep_until_open(struct sweep *s)
 	return SWEEP_UNTIL(s, s->c.open);
 }
 
+bool sweep_open(struct sweep *s)
+{
+	if (!sweep_setup(s) || !sweep_connect(s) || !sweep_until_open(s))
+		return sweep_wrong(s, "does not open: %s", s->c.error.text);
+	sweep_arm(s);
+	return true;
+}
+
 bool sweep_send(struct sweep *s, size_t off, size_t len)
 {
 	if (!sweep_call(s, ktc_conn_send(s->c.conn, s->pattern + off, len, 0)))

@@ -97,6 +97,7 @@ bool sweep_connect(struct sweep *s);		/* conn_opts, or to the peer */
 bool sweep_call(struct sweep *s, int err);
 bool sweep_step(struct sweep *s);
 bool sweep_until_open(struct sweep *s);
+bool sweep_open(struct sweep *s);		/* all of it, then arm */
 bool sweep_send(struct sweep *s, size_t off, size_t len);
 bool sweep_close(struct sweep *s);		/* and wait for the end */
 bool sweep_wrong(struct sweep *s, const char *fmt, ...)
