@@ -189,9 +189,10 @@ static struct ticket *take(struct locked *locked, const struct cache_key *key)
 	return ticket;
 }
 
-static void give(struct locked *locked, const struct cache_key *key,
+static void give(void *store, const struct cache_key *key,
 		 struct ticket *ticket)
 {
+	struct locked *locked = store;
 	uint64_t hash = hash_of(key), now = now_s();
 	struct shard *shard = shard_of(locked, hash);
 	struct ticket *victim = ticket;
@@ -284,24 +285,6 @@ static int shard_init(struct shard *shard, const struct cache_fill *fill,
 	return shard->buckets ? 0 : -ENOMEM;
 }
 
-static int fill_up(struct locked *locked, const struct cache_fill *fill)
-{
-	bool single_use = fill->op == CACHE_TAKE_GIVE;
-	uint32_t count = single_use ? fill->tickets : 1, i, n;
-	struct ticket *ticket;
-
-	/* An origin's tickets come one by one, and do not lie together. */
-	for (n = 0; n < count; n++) {
-		for (i = 0; i < fill->origins; i++) {
-			ticket = cache_ticket_new(single_use);
-			if (!ticket)
-				return -ENOMEM;
-			give(locked, &fill->keys[i], ticket);
-		}
-	}
-	return 0;
-}
-
 /* @shards: a power of two */
 static int locked_init(const struct cache_fill *fill, uint32_t shards,
 		       void **out)
@@ -324,7 +307,7 @@ static int locked_init(const struct cache_fill *fill, uint32_t shards,
 			       fill->origins / shards))
 			err = -ENOMEM;
 	if (!err)
-		err = fill_up(locked, fill);
+		err = cache_fill_up(fill, locked, give);
 	if (err)
 		locked_fini(locked);
 	else

@@ -23,25 +23,10 @@
 
 _Static_assert(ORIGIN_ID_LEN <= CACHE_ID_LEN, "keys hold a whole id");
 
-static int fill_up(struct inventory *inv, const struct cache_fill *fill)
+/* Shared sessions too: the inventory knows them apart. */
+static void give(void *store, const struct cache_key *key, struct ticket *take)
 {
-	bool single_use = fill->op == CACHE_TAKE_GIVE;
-	uint32_t count = single_use ? fill->tickets : 1, i, n;
-	struct ticket *ticket;
-
-	/* An origin's tickets come one by one, and do not lie together. */
-	for (n = 0; n < count; n++) {
-		for (i = 0; i < fill->origins; i++) {
-			ticket = cache_ticket_new(single_use);
-			if (!ticket)
-				return -ENOMEM;
-			if (single_use)
-				inventory_give(inv, fill->keys[i].id, ticket);
-			else
-				inventory_share(inv, fill->keys[i].id, ticket);
-		}
-	}
-	return 0;
+	inventory_give(store, key->id, take);
 }
 
 static int ours_init(const struct cache_fill *fill, void **out)
@@ -60,7 +45,7 @@ static int ours_init(const struct cache_fill *fill, void **out)
 	err = inventory_new(&opts, &inv);
 	if (err)
 		return err;
-	err = fill_up(inv, fill);
+	err = cache_fill_up(fill, inv, give);
 	if (err)
 		inventory_free(inv);
 	else

@@ -80,4 +80,12 @@ extern const struct cache_store cache_store_openssl;
  */
 struct ticket *cache_ticket_new(bool single_use);
 
+/*
+ * Makes what a store is filled with and gives it, which takes it. 0 or
+ * -ENOMEM.
+ */
+int cache_fill_up(const struct cache_fill *fill, void *store,
+		  void (*give)(void *store, const struct cache_key *key,
+			       struct ticket *take));
+
 #endif /* BENCH_CACHE_STORE_H */

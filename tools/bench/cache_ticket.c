@@ -4,6 +4,7 @@
  * file goes past the public header, for the reason that cache_ours.c gives.
  * Any thread.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -34,4 +35,24 @@ struct ticket *cache_ticket_new(bool single_use)
 	ticket->refs = 1;
 	ticket->single_use = single_use;
 	return ticket;
+}
+
+int cache_fill_up(const struct cache_fill *fill, void *store,
+		  void (*give)(void *store, const struct cache_key *key,
+			       struct ticket *take))
+{
+	bool single_use = fill->op == CACHE_TAKE_GIVE;
+	uint32_t count = single_use ? fill->tickets : 1, i, n;
+	struct ticket *ticket;
+
+	/* An origin's tickets come one by one, and do not lie together. */
+	for (n = 0; n < count; n++) {
+		for (i = 0; i < fill->origins; i++) {
+			ticket = cache_ticket_new(single_use);
+			if (!ticket)
+				return -ENOMEM;
+			give(store, &fill->keys[i], ticket);
+		}
+	}
+	return 0;
 }
