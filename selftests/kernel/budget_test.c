@@ -16,6 +16,7 @@
 #include "conn.h"
 #include "drive.h"
 #include "host.h"
+#include "inventory.h"
 #include "limit.h"
 #include "peer.h"
 #include "sys.h"
@@ -793,6 +794,31 @@ TEST_F(budget, who_has_a_ticket_does_not_wait)
 	STATS();
 	EXPECT_EQ(2, self->stats.full_begun);
 	EXPECT_EQ(0, self->stats.full_waits);
+}
+
+/* It had leave for a full handshake, which somebody else can have now. */
+TEST_F(budget, a_ticket_that_comes_while_it_connects_is_taken)
+{
+	struct inventory *inventory;
+	uint8_t id[ORIGIN_ID_LEN];
+	struct ticket *ticket;
+	uint64_t again_us;
+
+	GET_SESSION();
+	inventory = self->d.client->inventory;
+	CONNECT(&self->held);	/* has the ticket, for its identity */
+	memcpy(id, self->held.conn->setup->origin.id, sizeof(id));
+	ktc_conn_abort(self->held.conn);
+	UNTIL(self->held.closed);
+	ASSERT_EQ(KTC_WHY_NOTHING, inventory_take(inventory, id, &ticket));
+	CONNECT(&self->c);
+	EXPECT_STREQ("connecting", state_of(&self->c));
+	EXPECT_EQ(-EAGAIN, inventory_full_begin(inventory, id, 0, &again_us));
+	inventory_putback(inventory, id, ticket);
+	UNTIL(self->c.open);
+	EXPECT_TRUE(self->c.info.resumed);
+	EXPECT_EQ(0, inventory_full_begin(inventory, id, 0, &again_us));
+	inventory_full_end(inventory, id);
 }
 
 TEST_F(budget, a_ticket_comes_back_when_nobody_is_there)

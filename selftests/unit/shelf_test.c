@@ -113,6 +113,29 @@ TEST_F(shelf, closing_takes_an_empty_place_away)
 	EXPECT_EQ(NULL, shelf_put(self->shelf, &items[0]));
 }
 
+TEST_F(shelf, closing_leaves_no_hole_where_the_newest_go)
+{
+	int i;
+
+	for (i = 0; i < 4; i++)
+		ASSERT_NE(NULL, shelf_open_put(self->shelf, &items[i]));
+	/* round, until they lie at both ends of the places */
+	for (i = 4; i < 10; i++) {
+		ASSERT_NE(NULL, shelf_take_oldest(self->shelf, number()));
+		ASSERT_NE(NULL, shelf_open_put(self->shelf, &items[i]));
+	}
+	EXPECT_EQ(&items[9], shelf_take(self->shelf, number()));
+	EXPECT_EQ(&items[8], shelf_take(self->shelf, number()));
+	EXPECT_TRUE(shelf_close(self->shelf, number()));
+	ASSERT_NE(NULL, shelf_put(self->shelf, &items[10]));
+	for (i = 11; i < 16; i++)
+		ASSERT_NE(NULL, shelf_open_put(self->shelf, &items[i]));
+	for (i = 15; i >= 10; i--)
+		EXPECT_EQ(&items[i], shelf_take(self->shelf, number()));
+	EXPECT_EQ(&items[7], shelf_take(self->shelf, number()));
+	EXPECT_EQ(&items[6], shelf_take(self->shelf, number()));
+}
+
 TEST_F(shelf, what_was_put_can_be_withdrawn_once)
 {
 	uintptr_t *place = shelf_open_put(self->shelf, &items[0]);
