@@ -111,8 +111,8 @@ struct ktcm_attach {
  * Return: the relay, a descriptor. EBADF; ENOTSOCK; EOPNOTSUPP: not the kind
  * of socket asked for; ENOTCONN; ENOKEY: no kTLS keys, or in one direction
  * only; EBUSY: a socket is in another relay; EINVAL: a field, the same socket
- * twice, @plain_fd with an ULP; EFAULT; EMFILE, ENFILE; ENOMEM; EAGAIN: as
- * many relays as the module's parameter relays_max allows.
+ * twice, @plain_fd with an ULP; EFAULT; EMFILE; ENFILE, also when there are as
+ * many relays as the module's parameter relays_max allows; ENOMEM.
  */
 struct ktcm_relay {
 	__u32 abi;

@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A direction of a relay. Its work takes what the source has, into pages, and
+ * gives it to the destination; what that does not take at once is held, and
+ * nothing more is taken before it is gone: so TCP holds the sender back, and a
+ * relay's memory has a bound. Every step is non-blocking. The work ends when
+ * the source has nothing or the destination no room, and their wait queues
+ * kick it again; or when its turn is over, and it goes to the end of the
+ * queue.
+ *
+ * Down, the TLS socket opens its records into our pages, and if these are well
+ * filled the plain socket gets them by reference: there is no copy, and a page
+ * that somebody still refers to is replaced, not written to. Up, kTLS has
+ * sealed what it took when it returns, so the pages can be used again.
+ */
+#include <linux/file.h>
+#include <linux/gfp.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/socket.h>
+#include <linux/string.h>
+#include <linux/tcp.h>
+#include <linux/tls.h>
+#include <net/sock.h>
+#include <net/tls.h>
+
+#include "compat.h"
+#include "counters.h"
+#include "pump.h"
+#include "relay.h"
+
+/* Messages and alerts, RFC 8446 4 and 6. */
+#define MESSAGE_KEY_UPDATE 24
+#define ALERT_WARNING 1
+#define ALERT_FATAL 2
+#define ALERT_CLOSE_NOTIFY 0
+#define ALERT_USER_CANCELED 90
+
+static struct workqueue_struct *pump_wq;
+
+/* ---------------------------------------------------------------- pages -- */
+
+static int seg_alloc(struct bio_vec *seg)
+{
+	unsigned int order = KTCM_SEG_ORDER > 0 ? KTCM_SEG_ORDER : 0;
+	struct page *page;
+
+	page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_NOWARN |
+			   __GFP_NORETRY, order);
+	if (!page && order) {
+		order = 0;
+		page = alloc_page(GFP_KERNEL | __GFP_NOWARN);
+	}
+	if (!page)
+		return -ENOMEM;
+	seg->bv_page = page;
+	seg->bv_offset = 0;
+	seg->bv_len = PAGE_SIZE << order;
+	return 0;
+}
+
+static void segs_free_from(struct ktcm_dir *dir, unsigned int first)
+{
+	while (dir->nr_segs > first)
+		put_page(dir->seg[--dir->nr_segs].bv_page);
+}
+
+static void segs_free(struct ktcm_dir *dir)
+{
+	segs_free_from(dir, 0);
+}
+
+/* Pages to receive into: as many as wanted, and nobody's but ours. */
+static int segs_prepare(struct ktcm_dir *dir)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < dir->nr_segs; i++) {
+		if (page_count(dir->seg[i].bv_page) == 1)
+			continue;
+		put_page(dir->seg[i].bv_page);
+		dir->seg[i] = dir->seg[dir->nr_segs - 1];
+		dir->nr_segs--;
+		i--;
+	}
+	while (dir->nr_segs < dir->want_segs) {
+		err = seg_alloc(&dir->seg[dir->nr_segs]);
+		if (err && !dir->nr_segs)
+			return err;
+		if (err)
+			break;
+		dir->nr_segs++;
+	}
+	/* what is not data must lie in one piece */
+	if (dir->seg[0].bv_len < KTCM_RECORD_MAX)
+		segs_free_from(dir, 1);
+	return 0;
+}
+
+static size_t segs_size(const struct ktcm_dir *dir)
+{
+	size_t size = 0;
+	unsigned int i;
+
+	for (i = 0; i < dir->nr_segs; i++)
+		size += dir->seg[i].bv_len;
+	return size;
+}
+
+/*
+ * What lies in the pages that len bytes need is at least half of these: only
+ * then are they worth giving away, for a socket's queue counts the bytes.
+ */
+static bool segs_are_filled(const struct ktcm_dir *dir, size_t len)
+{
+	size_t size = 0;
+	unsigned int i;
+
+	for (i = 0; i < dir->nr_segs && size < len; i++)
+		size += dir->seg[i].bv_len;
+	return len >= size / 2;
+}
+
+/* ------------------------------------------------------------- receiving -- */
+
+/* The record type of what was received: 0 if kTLS has told none. */
+static u8 record_type(const struct msghdr *msg, const struct cmsghdr *cmsg,
+		      size_t room)
+{
+	if (msg->msg_controllen == room || cmsg->cmsg_level != SOL_TLS ||
+	    cmsg->cmsg_type != TLS_GET_RECORD_TYPE)
+		return 0;
+	return *(const u8 *)CMSG_DATA(cmsg);
+}
+
+/* Bytes received, 0 at the end of the stream, -errno; *type as above. */
+static int dir_recv(struct ktcm_dir *dir, u8 *type)
+{
+	union {
+		struct cmsghdr cmsg;
+		char buf[CMSG_SPACE(sizeof(u8))];
+	} control = {};
+	struct msghdr msg = {};
+	size_t size = segs_size(dir);
+	int ret;
+
+	/* unix: no room for control, or it would be taken for user space's */
+	if (dir->which == KTCM_DOWN) {
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	iov_iter_bvec(&msg.msg_iter, READ, dir->seg, dir->nr_segs, size);
+	ret = sock_recvmsg(dir->from->sock, &msg, MSG_DONTWAIT);
+	*type = 0;
+	if (ret >= 0 && dir->which == KTCM_DOWN)
+		*type = record_type(&msg, &control.cmsg, sizeof(control));
+	return ret;
+}
+
+static bool is_key_update(const struct ktcm_dir *dir, const u8 *p, size_t len)
+{
+	static const u8 head[] = { MESSAGE_KEY_UPDATE, 0, 0, 1 };
+
+	return tls_get_ctx(dir->from->sock->sk)->prot_info.version ==
+		       TLS_1_3_VERSION &&
+	       len == sizeof(head) + 1 && !memcmp(p, head, sizeof(head));
+}
+
+/*
+ * After a KeyUpdate nothing can be read before the key is changed. A kernel
+ * that can change it (6.14) says so at the next look; of any other the
+ * connection is lost: what follows cannot be opened.
+ */
+static bool can_rekey(struct ktcm_dir *dir)
+{
+	u8 type;
+
+	return dir_recv(dir, &type) == -EKEYEXPIRED;
+}
+
+static void dir_key_update(struct ktcm_dir *dir, const u8 *p, size_t len)
+{
+	struct ktcm_relay_obj *relay = dir->relay;
+	struct ktcm_dir *up = &relay->dir[KTCM_UP];
+	u8 copy[5];
+
+	memcpy(copy, p, len);
+	if (!can_rekey(dir)) {
+		ktcm_relay_record(relay, KTCM_TYPE_HANDSHAKE, copy, len, false);
+		ktcm_relay_fail(relay, KTCM_END_KEY_UPDATE, 0);
+		return;
+	}
+	/* both ways: an answer must be the last record under the old key */
+	WRITE_ONCE(relay->paused, true);
+	mutex_lock_nested(&up->lock, SINGLE_DEPTH_NESTING);
+	mutex_unlock(&up->lock);
+	ktcm_relay_record(relay, KTCM_TYPE_HANDSHAKE, copy, len, true);
+}
+
+static void dir_alert(struct ktcm_dir *dir, const u8 *p, size_t len)
+{
+	bool tls13 = tls_get_ctx(dir->from->sock->sk)->prot_info.version ==
+		     TLS_1_3_VERSION;
+
+	if (len == 2 && p[1] == ALERT_CLOSE_NOTIFY) {
+		dir->state = KTCM_DIR_CLOSING;
+		return;
+	}
+	ktcm_relay_record(dir->relay, KTCM_TYPE_ALERT, p, len, false);
+	/* RFC 8446 6: the level says nothing any more */
+	if (len == 2 && (p[1] == ALERT_USER_CANCELED ||
+			 (!tls13 && p[0] == ALERT_WARNING)))
+		return;
+	ktcm_relay_fail(dir->relay, KTCM_END_ALERT, 0);
+}
+
+/*
+ * A record that is not data, in the first segment; a piece of it, if memory
+ * was short. It may hold secrets.
+ */
+static void dir_control(struct ktcm_dir *dir, u8 type, size_t len)
+{
+	u8 *p = page_address(dir->seg[0].bv_page);
+
+	if (type == KTCM_TYPE_ALERT)
+		dir_alert(dir, p, len);
+	else if (type == KTCM_TYPE_HANDSHAKE && is_key_update(dir, p, len))
+		dir_key_update(dir, p, len);
+	else
+		ktcm_relay_record(dir->relay, type, p, len, false);
+	memzero_explicit(p, len);
+}
+
+static void dir_received(struct ktcm_dir *dir, int len, u8 type)
+{
+	struct ktcm_relay_obj *relay = dir->relay;
+
+	if (dir->which == KTCM_DOWN && type && type != KTCM_TYPE_DATA) {
+		dir_control(dir, type, len);
+		return;
+	}
+	if (len) {
+		dir->off = 0;
+		dir->held = len;
+		dir->want_segs = len == segs_size(dir) ? KTCM_SEGS : 1;
+		return;
+	}
+	if (dir->which == KTCM_UP)
+		dir->state = KTCM_DIR_CLOSING;
+	else if (!type)
+		ktcm_relay_fail(relay, KTCM_END_TRUNCATED, 0);
+}
+
+/* --------------------------------------------------------------- sending -- */
+
+static int send_copy(struct ktcm_dir *dir)
+{
+	struct msghdr msg = { .msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL };
+
+	iov_iter_bvec(&msg.msg_iter, WRITE, dir->seg, dir->nr_segs,
+		      dir->off + dir->held);
+	iov_iter_advance(&msg.msg_iter, dir->off);
+	return sock_sendmsg(dir->to->sock, &msg);
+}
+
+/* How much of what is held was taken; never 0. */
+static int dir_send(struct ktcm_dir *dir)
+{
+	int ret;
+
+	if (dir->which == KTCM_DOWN &&
+	    segs_are_filled(dir, dir->off + dir->held))
+		ret = ktcm_send_pages(dir->to->sock, dir->seg, dir->nr_segs,
+				      dir->off, dir->held);
+	else
+		ret = send_copy(dir);
+	return ret ? ret : -EAGAIN;
+}
+
+static int send_close_notify(struct ktcm_dir *dir)
+{
+	union {
+		struct cmsghdr cmsg;
+		char buf[CMSG_SPACE(sizeof(u8))];
+	} control = {};
+	u8 alert[2] = { ALERT_WARNING, ALERT_CLOSE_NOTIFY };
+	struct kvec vec = { .iov_base = alert, .iov_len = sizeof(alert) };
+	struct msghdr msg = {
+		.msg_flags = MSG_DONTWAIT | MSG_NOSIGNAL,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int ret;
+
+	control.cmsg.cmsg_level = SOL_TLS;
+	control.cmsg.cmsg_type = TLS_SET_RECORD_TYPE;
+	control.cmsg.cmsg_len = CMSG_LEN(sizeof(u8));
+	*(u8 *)CMSG_DATA(&control.cmsg) = KTCM_TYPE_ALERT;
+	ret = kernel_sendmsg(dir->to->sock, &msg, &vec, 1, sizeof(alert));
+	return ret < 0 ? ret : 0;
+}
+
+/* The source has ended in order: the destination is told. */
+static int dir_close(struct ktcm_dir *dir)
+{
+	if (dir->which == KTCM_UP)
+		return send_close_notify(dir);
+	/* ENOTCONN: it is gone already, which its other direction will see */
+	(void)kernel_sock_shutdown(dir->to->sock, SHUT_WR);
+	return 0;
+}
+
+/* -------------------------------------------------------------- the pump -- */
+
+static void dir_end(struct ktcm_dir *dir, enum ktcm_dir_state state)
+{
+	segs_free(dir);
+	WRITE_ONCE(dir->held, 0);
+	WRITE_ONCE(dir->state, state);
+	ktcm_relay_dir_over(dir->relay);
+}
+
+static void dir_moved(struct ktcm_dir *dir, size_t n)
+{
+	dir->off += n;
+	WRITE_ONCE(dir->held, dir->held - n);
+	WRITE_ONCE(dir->bytes, dir->bytes + n);
+	dir->retries = 0;
+	ktcm_add(KTCM_N_DOWN_BYTES + dir->which, n);
+}
+
+static void dir_unblock(struct ktcm_dir *dir)
+{
+	if (!dir->blocked)
+		return;
+	/*
+	 * Before the source is looked at again: pairs with the barrier in the
+	 * socket's wake-up, between its news and side_wake()'s look at this.
+	 */
+	smp_store_mb(dir->blocked, false);
+}
+
+/* No room. True the first time: room may have come before we said so. */
+static bool dir_block(struct ktcm_dir *dir)
+{
+	if (dir->blocked)
+		return false;
+	/* as above, for the destination's room */
+	smp_store_mb(dir->blocked, true);
+	return true;
+}
+
+/* Memory is short: later again. True if that has been said often enough. */
+static bool dir_retry(struct ktcm_dir *dir)
+{
+	if (dir->retries++ >= KTCM_RETRIES)
+		return true;
+	queue_delayed_work(pump_wq, &dir->work,
+			   msecs_to_jiffies(KTCM_RETRY_MS));
+	return false;
+}
+
+static bool is_short_of_memory(int err)
+{
+	return err == -ENOMEM || err == -ENOBUFS;
+}
+
+/*
+ * Its blocking send holds the socket's lock for sending: whoever does that
+ * while a relay runs delays the relay, but not a worker of the kernel's.
+ */
+static bool is_held_by_others(struct ktcm_dir *dir)
+{
+	return dir->which == KTCM_UP &&
+	       mutex_is_locked(&tls_get_ctx(dir->to->sock->sk)->tx_lock);
+}
+
+/*
+ * Something to give. True to go on; false: it waits, or is over.
+ */
+static bool pump_out(struct ktcm_dir *dir)
+{
+	enum ktcm_end end = dir->which == KTCM_UP ? KTCM_END_TLS :
+						    KTCM_END_PLAIN;
+	int ret;
+
+	if (is_held_by_others(dir)) {
+		queue_delayed_work(pump_wq, &dir->work, 1);
+		return false;
+	}
+	ret = dir->held ? dir_send(dir) : dir_close(dir);
+	if (ret >= 0) {
+		dir_unblock(dir);
+		if (dir->held)
+			dir_moved(dir, ret);
+		else
+			dir_end(dir, KTCM_DIR_CLOSED);
+		return !ktcm_dir_is_over(dir);
+	}
+	if (ret == -EAGAIN)
+		return dir_block(dir);
+	if (is_short_of_memory(ret) && !dir_retry(dir))
+		return false;
+	/*
+	 * The destination is gone. What it had sent before can still be read:
+	 * the other direction finds its end by itself.
+	 */
+	ktcm_relay_note(dir->relay, end, -ret);
+	dir_end(dir, KTCM_DIR_OVER);
+	return false;
+}
+
+/* Room to take something. True to go on. */
+static bool pump_in(struct ktcm_dir *dir)
+{
+	enum ktcm_end end = dir->which == KTCM_UP ? KTCM_END_PLAIN :
+						    KTCM_END_TLS;
+	u8 type = 0;
+	int ret;
+
+	ret = segs_prepare(dir);
+	if (!ret)
+		ret = dir_recv(dir, &type);
+	if (ret >= 0) {
+		dir_received(dir, ret, type);
+		return true;
+	}
+	if (ret == -EAGAIN) {
+		segs_free(dir);		/* who rests costs nothing */
+		dir->want_segs = 1;
+		return false;
+	}
+	if (is_short_of_memory(ret) && !dir_retry(dir))
+		return false;
+	ktcm_relay_fail(dir->relay, end, -ret);
+	return true;
+}
+
+/* To a socket that takes it whatever room it has: errors have no meaning. */
+static void dir_force(struct ktcm_dir *dir)
+{
+	struct ktcm_stretch stretch;
+	int ret = 0;
+
+	if (!dir->held)
+		return;
+	ktcm_side_stretch(dir->to, dir->held, &stretch);
+	while (dir->held && ret >= 0) {
+		ret = dir_send(dir);
+		if (ret > 0)
+			dir_moved(dir, ret);
+	}
+	ktcm_side_relax(dir->to, &stretch);
+	if (ret == -EAGAIN || is_short_of_memory(ret))
+		ktcm_add(KTCM_N_LOST_BYTES, dir->held);
+}
+
+/* True when the turn is over with more to do. */
+static bool dir_pump(struct ktcm_dir *dir)
+{
+	struct ktcm_relay_obj *relay = dir->relay;
+	u64 until = dir->bytes + KTCM_BUDGET;
+	unsigned int ops = KTCM_BUDGET_OPS;
+
+	while (!ktcm_dir_is_over(dir)) {
+		if (READ_ONCE(relay->failed)) {
+			dir_force(dir);
+			dir_end(dir, KTCM_DIR_OVER);
+		} else if (READ_ONCE(relay->paused) &&
+			   !READ_ONCE(relay->stopped)) {
+			return false;
+		} else if (dir->held || dir->state == KTCM_DIR_CLOSING) {
+			if (!pump_out(dir))
+				return false;
+		} else if (READ_ONCE(relay->stopped)) {
+			dir_end(dir, KTCM_DIR_OVER);
+		} else if (dir->bytes >= until || !ops--) {
+			return true;
+		} else if (!pump_in(dir)) {
+			return false;
+		}
+	}
+	return false;
+}
+
+static void dir_work(struct work_struct *work)
+{
+	struct ktcm_dir *dir = container_of(to_delayed_work(work),
+					    struct ktcm_dir, work);
+	u64 before;
+	bool again;
+
+	mutex_lock(&dir->lock);
+	before = dir->bytes;
+	again = dir_pump(dir);
+	if (dir->bytes != before)
+		ktcm_relay_progress(dir->relay);
+	mutex_unlock(&dir->lock);
+	if (again)
+		ktcm_dir_kick(dir);
+}
+
+/* --------------------------------------------------------- begin and end -- */
+
+void ktcm_dir_kick(struct ktcm_dir *dir)
+{
+	if (!READ_ONCE(dir->relay->closing))
+		queue_delayed_work(pump_wq, &dir->work, 0);
+}
+
+void ktcm_dir_init(struct ktcm_dir *dir, struct ktcm_relay_obj *relay,
+		   unsigned int which, struct ktcm_side *from,
+		   struct ktcm_side *to)
+{
+	INIT_DELAYED_WORK(&dir->work, dir_work);
+	mutex_init(&dir->lock);
+	dir->relay = relay;
+	dir->which = which;
+	dir->from = from;
+	dir->to = to;
+	dir->want_segs = 1;
+	from->in = dir;
+	to->out = dir;
+}
+
+void ktcm_dir_fini(struct ktcm_dir *dir)
+{
+	if (!ktcm_dir_is_over(dir))
+		dir_force(dir);
+	segs_free(dir);
+	mutex_destroy(&dir->lock);
+}
+
+int ktcm_pump_init(void)
+{
+	/* per CPU: where the bytes are warm; a turn is short */
+	pump_wq = alloc_workqueue("ktlsclient", WQ_PERCPU, 0);
+	return pump_wq ? 0 : -ENOMEM;
+}
+
+void ktcm_pump_exit(void)
+{
+	destroy_workqueue(pump_wq);
+}
