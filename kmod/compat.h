@@ -24,8 +24,10 @@
 #include <uapi/linux/ktlsclient.h>
 
 /* From 6.18 on a workqueue says that it is per CPU; before, all others are. */
-#ifndef WQ_PERCPU
-#define WQ_PERCPU 0
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#define KTCM_WQ_PERCPU WQ_PERCPU
+#else
+#define KTCM_WQ_PERCPU 0
 #endif
 
 /*

@@ -30,7 +30,7 @@
 
 atomic64_t ktcm_counters[KTCM_N_NR];
 
-static_assert(KTCM_END_NR <= ARRAY_SIZE(((struct ktcm_info *)0)->ends));
+static_assert(ARRAY_SIZE(((struct ktcm_info *)0)->ends) >= KTCM_END_NR);
 static_assert(sizeof(KTC_VERSION_STRING) <=
 	      sizeof(((struct ktcm_info *)0)->version));
 

@@ -232,6 +232,33 @@ static void dir_control(struct ktcm_dir *dir, u8 type, size_t len)
 	memzero_explicit(p, len);
 }
 
+/* Records that have been opened, or are whole: no kick comes for these. */
+static bool has_records(struct sock *sk)
+{
+	struct tls_sw_context_rx *ctx = tls_sw_ctx_rx(tls_get_ctx(sk));
+
+	return READ_ONCE(ctx->strp.msg_ready) ||
+	       !skb_queue_empty_lockless(&ctx->rx_list);
+}
+
+/*
+ * After less than there was room for: does nothing come before the next kick?
+ * What comes from now on kicks. What may have come before is an end, an error,
+ * and what a receive stops at: a record of another type, in a plain socket
+ * urgent data of TCP or another sender's credentials.
+ */
+static bool is_drained(const struct ktcm_dir *dir, size_t len)
+{
+	struct sock *sk = dir->from->sock->sk;
+
+	if (len == segs_size(dir) || READ_ONCE(sk->sk_err) ||
+	    READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN)
+		return false;
+	if (dir->which == KTCM_DOWN)
+		return !has_records(sk);
+	return skb_queue_empty_lockless(&sk->sk_receive_queue);
+}
+
 static void dir_received(struct ktcm_dir *dir, int len, u8 type)
 {
 	struct ktcm_relay_obj *relay = dir->relay;
@@ -243,7 +270,8 @@ static void dir_received(struct ktcm_dir *dir, int len, u8 type)
 	if (len) {
 		dir->off = 0;
 		dir->held = len;
-		dir->want_segs = len == segs_size(dir) ? KTCM_SEGS : 1;
+		dir->drained = is_drained(dir, len);
+		dir->want_segs = dir->drained ? 1 : KTCM_SEGS;
 		return;
 	}
 	if (dir->which == KTCM_UP)
@@ -427,9 +455,8 @@ static bool pump_in(struct ktcm_dir *dir)
 		return true;
 	}
 	if (ret == -EAGAIN) {
-		segs_free(dir);		/* who rests costs nothing */
-		dir->want_segs = 1;
-		return false;
+		dir->drained = true;
+		return true;
 	}
 	if (is_short_of_memory(ret) && !dir_retry(dir))
 		return false;
@@ -463,6 +490,7 @@ static bool dir_pump(struct ktcm_dir *dir)
 	u64 until = dir->bytes + KTCM_BUDGET;
 	unsigned int ops = KTCM_BUDGET_OPS;
 
+	dir->drained = false;
 	while (!ktcm_dir_is_over(dir)) {
 		if (READ_ONCE(relay->failed)) {
 			dir_force(dir);
@@ -475,6 +503,9 @@ static bool dir_pump(struct ktcm_dir *dir)
 				return false;
 		} else if (READ_ONCE(relay->stopped)) {
 			dir_end(dir, KTCM_DIR_OVER);
+		} else if (dir->drained) {
+			segs_free(dir);	/* who rests costs nothing */
+			return false;
 		} else if (dir->bytes >= until || !ops--) {
 			return true;
 		} else if (!pump_in(dir)) {
@@ -535,7 +566,7 @@ void ktcm_dir_fini(struct ktcm_dir *dir)
 int ktcm_pump_init(void)
 {
 	/* per CPU: where the bytes are warm; a turn is short */
-	pump_wq = alloc_workqueue("ktlsclient", WQ_PERCPU, 0);
+	pump_wq = alloc_workqueue("ktlsclient", KTCM_WQ_PERCPU, 0);
 	return pump_wq ? 0 : -ENOMEM;
 }
 

@@ -16,7 +16,7 @@
  * Limits. A segment holds a whole TLS record; a direction that is busy has
  * several, one that rests has none.
  */
-#define KTCM_SEG_ORDER	(14 - PAGE_SHIFT)	/* 16 KB, or one larger page */
+#define KTCM_SEG_ORDER	(14 - PAGE_SHIFT)	/* 16 KB, or a page */
 #define KTCM_SEGS	4
 #define KTCM_BUDGET	(256 * 1024)	/* bytes of one turn, then others' */
 #define KTCM_BUDGET_OPS	64		/* receives of one turn */
@@ -46,6 +46,7 @@ struct ktcm_dir {
 	struct mutex lock;
 	enum ktcm_dir_state state;	/* others read it */
 	bool blocked;			/* waits for room; others read it */
+	bool drained;			/* the source had no more than this */
 	unsigned int retries;
 	unsigned int nr_segs;		/* there are */
 	unsigned int want_segs;		/* for the next receive */

@@ -229,7 +229,7 @@ void ktcm_side_deafen(struct ktcm_side *side)
 		remove_wait_queue(wqh, &side->wait);
 }
 
-/* ----------------------------------------------------- more than its size -- */
+/* ---------------------------------------------------- more than its size -- */
 
 void ktcm_side_stretch(struct ktcm_side *side, size_t len,
 		       struct ktcm_stretch *stretch)

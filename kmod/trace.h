@@ -12,6 +12,7 @@
 #include <linux/tracepoint.h>
 
 TRACE_EVENT(ktlsclient_attach,
+
 	TP_PROTO(unsigned long ino, u16 version, u16 cipher, u32 done,
 		 int err),
 	TP_ARGS(ino, version, cipher, done, err),
@@ -35,6 +36,7 @@ TRACE_EVENT(ktlsclient_attach,
 );
 
 TRACE_EVENT(ktlsclient_relay_begin,
+
 	TP_PROTO(u64 id, unsigned long tls, unsigned long plain),
 	TP_ARGS(id, tls, plain),
 	TP_STRUCT__entry(
@@ -52,6 +54,7 @@ TRACE_EVENT(ktlsclient_relay_begin,
 );
 
 TRACE_EVENT(ktlsclient_relay_end,
+
 	TP_PROTO(u64 id, u32 end, int error, u64 down, u64 up),
 	TP_ARGS(id, end, error, down, up),
 	TP_STRUCT__entry(
@@ -73,6 +76,7 @@ TRACE_EVENT(ktlsclient_relay_end,
 );
 
 TRACE_EVENT(ktlsclient_record,
+
 	TP_PROTO(u64 id, u8 type, size_t len, u64 dropped),
 	TP_ARGS(id, type, len, dropped),
 	TP_STRUCT__entry(
