@@ -11,8 +11,9 @@
  * for both works. Then nobody else knows the relay, and what it held goes into
  * the sockets.
  *
- * Locks, outermost first: read_lock; KTCM_DOWN's lock, KTCM_UP's, the sockets'
- * own; box_lock and the sockets' wait queues, which are taken in any context.
+ * Locks, outermost first: read_lock, or KTCM_DOWN's lock and then KTCM_UP's and
+ * the sockets' own; innermost box_lock, and the lock of a socket's wait queue,
+ * which alone is taken in other contexts than a process's.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -58,12 +59,12 @@ static void relay_kick(struct ktcm_relay_obj *relay)
 void ktcm_relay_note(struct ktcm_relay_obj *relay, enum ktcm_end end,
 		     int error)
 {
-	spin_lock_bh(&relay->box_lock);
+	spin_lock(&relay->box_lock);
 	if (!relay->end) {
 		relay->end = end;
 		relay->error = error;
 	}
-	spin_unlock_bh(&relay->box_lock);
+	spin_unlock(&relay->box_lock);
 	relay_kick(relay);
 }
 
@@ -108,7 +109,7 @@ void ktcm_relay_record(struct ktcm_relay_obj *relay, u8 type, const u8 *p,
 {
 	struct relay_record *record = record_new(type, p, len, paused);
 
-	spin_lock_bh(&relay->box_lock);
+	spin_lock(&relay->box_lock);
 	relay->records_seen++;
 	if (record && (paused || box_has_room(relay, type, len))) {
 		record->dropped = relay->dropped_since;
@@ -123,7 +124,7 @@ void ktcm_relay_record(struct ktcm_relay_obj *relay, u8 type, const u8 *p,
 		ktcm_count(KTCM_N_RECORDS_DROPPED);
 	}
 	trace_ktlsclient_record(relay->id, type, len, relay->dropped);
-	spin_unlock_bh(&relay->box_lock);
+	spin_unlock(&relay->box_lock);
 	record_free(record);
 	ktcm_count(KTCM_N_RECORDS);
 	wake_up_interruptible_poll(&relay->wait, EPOLLIN | EPOLLRDNORM);
@@ -141,15 +142,15 @@ void ktcm_relay_progress(struct ktcm_relay_obj *relay)
 
 	if (!relay->progress_bytes)
 		return;
-	spin_lock_bh(&relay->box_lock);
+	spin_lock(&relay->box_lock);
 	bytes = relay_bytes(relay);
 	if (bytes - relay->progress_told < relay->progress_bytes) {
-		spin_unlock_bh(&relay->box_lock);
+		spin_unlock(&relay->box_lock);
 		return;
 	}
 	relay->progress_told = bytes;
 	relay->progress_due = true;
-	spin_unlock_bh(&relay->box_lock);
+	spin_unlock(&relay->box_lock);
 	wake_up_interruptible_poll(&relay->wait, EPOLLIN | EPOLLRDNORM);
 }
 
@@ -172,12 +173,12 @@ void ktcm_relay_dir_over(struct ktcm_relay_obj *relay)
 	if (!atomic_dec_and_test(&relay->dirs_open))
 		return;
 	sides_put(relay);
-	spin_lock_bh(&relay->box_lock);
+	spin_lock(&relay->box_lock);
 	if (!relay->end)
 		relay->end = in_order(relay) ? KTCM_END_DONE :
 					       KTCM_END_STOPPED;
 	relay->ended = true;
-	spin_unlock_bh(&relay->box_lock);
+	spin_unlock(&relay->box_lock);
 	wake_up_interruptible_poll(&relay->wait, EPOLLIN | EPOLLRDNORM);
 }
 
@@ -192,12 +193,12 @@ void ktcm_relay_status(struct ktcm_relay_obj *relay, struct ktcm_status *out)
 		if (READ_ONCE(relay->dir[i].state) != KTCM_DIR_CLOSED)
 			out->open |= BIT(i);
 	}
-	spin_lock_bh(&relay->box_lock);
+	spin_lock(&relay->box_lock);
 	out->end = relay->ended ? relay->end : KTCM_END_NOT;
 	out->error = relay->ended ? relay->error : 0;
 	out->records = relay->records_seen;
 	out->dropped = relay->dropped;
-	spin_unlock_bh(&relay->box_lock);
+	spin_unlock(&relay->box_lock);
 	out->paused = READ_ONCE(relay->paused);
 }
 
@@ -219,9 +220,9 @@ static __poll_t relay_poll(struct file *file, poll_table *pt)
 	__poll_t events;
 
 	poll_wait(file, &relay->wait, pt);
-	spin_lock_bh(&relay->box_lock);
+	spin_lock(&relay->box_lock);
 	events = box_poll(relay);
-	spin_unlock_bh(&relay->box_lock);
+	spin_unlock(&relay->box_lock);
 	return events;
 }
 
@@ -229,9 +230,9 @@ static bool box_is_quiet(struct ktcm_relay_obj *relay)
 {
 	bool quiet;
 
-	spin_lock_bh(&relay->box_lock);
+	spin_lock(&relay->box_lock);
 	quiet = !box_poll(relay);
-	spin_unlock_bh(&relay->box_lock);
+	spin_unlock(&relay->box_lock);
 	return quiet;
 }
 
@@ -246,7 +247,7 @@ static u32 box_peek(struct ktcm_relay_obj *relay, struct ktcm_event *ev,
 
 	memset(ev, 0, sizeof(*ev));
 	*record = NULL;
-	spin_lock_bh(&relay->box_lock);
+	spin_lock(&relay->box_lock);
 	first = list_first_entry_or_null(&relay->records, struct relay_record,
 					 list);
 	if (first) {
@@ -265,14 +266,14 @@ static u32 box_peek(struct ktcm_relay_obj *relay, struct ktcm_event *ev,
 	}
 	ev->bytes[KTCM_DOWN] = READ_ONCE(relay->dir[KTCM_DOWN].bytes);
 	ev->bytes[KTCM_UP] = READ_ONCE(relay->dir[KTCM_UP].bytes);
-	spin_unlock_bh(&relay->box_lock);
+	spin_unlock(&relay->box_lock);
 	return ev->type;
 }
 
 static void box_take(struct ktcm_relay_obj *relay, const struct ktcm_event *ev,
 		     struct relay_record *record)
 {
-	spin_lock_bh(&relay->box_lock);
+	spin_lock(&relay->box_lock);
 	switch (ev->type) {
 	case KTCM_EV_RECORD:
 		list_del(&record->list);
@@ -286,7 +287,7 @@ static void box_take(struct ktcm_relay_obj *relay, const struct ktcm_event *ev,
 		relay->end_read = true;
 		break;
 	}
-	spin_unlock_bh(&relay->box_lock);
+	spin_unlock(&relay->box_lock);
 	record_free(record);
 }
 

@@ -89,6 +89,12 @@ static bool is_connected(const struct sock *sk)
 	       (ktcm_is_tcp(sk) && state == TCP_CLOSE_WAIT);
 }
 
+/* In kTLS's hands, whoever computes; not in those of a TCP engine. */
+static bool has_keys(int conf)
+{
+	return conf == TLS_SW || conf == TLS_HW;
+}
+
 static int check_tls(struct sock *sk)
 {
 	struct tls_context *ctx;
@@ -103,7 +109,7 @@ static int check_tls(struct sock *sk)
 		err = -ENOKEY;
 	} else {
 		ctx = tls_get_ctx(sk);
-		if (ctx->tx_conf == TLS_BASE || ctx->rx_conf == TLS_BASE)
+		if (!has_keys(ctx->tx_conf) || !has_keys(ctx->rx_conf))
 			err = -ENOKEY;
 	}
 	release_sock(sk);
