@@ -26,6 +26,7 @@
 #include "attach.h"
 #include "compat.h"
 #include "counters.h"
+#include "pages.h"
 #include "relay.h"
 
 atomic64_t ktcm_counters[KTCM_N_NR];
@@ -117,6 +118,7 @@ static int __init ktcm_init(void)
 {
 	int err;
 
+	ktcm_segs_init();
 	err = ktcm_pump_init();
 	if (err)
 		return err;
@@ -138,6 +140,7 @@ static void __exit ktcm_exit(void)
 	misc_deregister(&device);
 	ktcm_list_exit();
 	ktcm_pump_exit();
+	ktcm_segs_drain();
 	pr_info("unloaded\n");
 }
 

@@ -14,7 +14,6 @@
  * sealed what it took when it returns, so the pages can be used again.
  */
 #include <linux/file.h>
-#include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/socket.h>
@@ -26,6 +25,7 @@
 
 #include "compat.h"
 #include "counters.h"
+#include "pages.h"
 #include "pump.h"
 #include "relay.h"
 
@@ -40,29 +40,10 @@ static struct workqueue_struct *pump_wq;
 
 /* ---------------------------------------------------------------- pages -- */
 
-static int seg_alloc(struct bio_vec *seg)
-{
-	unsigned int order = KTCM_SEG_ORDER > 0 ? KTCM_SEG_ORDER : 0;
-	struct page *page;
-
-	page = alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_NOWARN |
-			   __GFP_NORETRY, order);
-	if (!page && order) {
-		order = 0;
-		page = alloc_page(GFP_KERNEL | __GFP_NOWARN);
-	}
-	if (!page)
-		return -ENOMEM;
-	seg->bv_page = page;
-	seg->bv_offset = 0;
-	seg->bv_len = PAGE_SIZE << order;
-	return 0;
-}
-
 static void segs_free_from(struct ktcm_dir *dir, unsigned int first)
 {
 	while (dir->nr_segs > first)
-		put_page(dir->seg[--dir->nr_segs].bv_page);
+		ktcm_seg_put(&dir->seg[--dir->nr_segs]);
 }
 
 static void segs_free(struct ktcm_dir *dir)
@@ -77,15 +58,13 @@ static int segs_prepare(struct ktcm_dir *dir)
 	int err;
 
 	for (i = 0; i < dir->nr_segs; i++) {
-		if (page_count(dir->seg[i].bv_page) == 1)
+		if (ktcm_seg_is_ours(&dir->seg[i]))
 			continue;
-		put_page(dir->seg[i].bv_page);
-		dir->seg[i] = dir->seg[dir->nr_segs - 1];
-		dir->nr_segs--;
-		i--;
+		ktcm_seg_put(&dir->seg[i]);
+		dir->seg[i--] = dir->seg[--dir->nr_segs];
 	}
 	while (dir->nr_segs < dir->want_segs) {
-		err = seg_alloc(&dir->seg[dir->nr_segs]);
+		err = ktcm_seg_get(&dir->seg[dir->nr_segs]);
 		if (err && !dir->nr_segs)
 			return err;
 		if (err)

@@ -12,12 +12,8 @@
 
 #include "side.h"
 
-/*
- * Limits. A segment holds a whole TLS record; a direction that is busy has
- * several, one that rests has none.
- */
-#define KTCM_SEG_ORDER	(14 - PAGE_SHIFT)	/* 16 KB, or a page */
-#define KTCM_SEGS	4
+/* Limits. */
+#define KTCM_SEGS	4		/* of a busy direction; at rest none */
 #define KTCM_BUDGET	(256 * 1024)	/* bytes of one turn, then others' */
 #define KTCM_BUDGET_OPS	64		/* receives of one turn */
 #define KTCM_RETRY_MS	10		/* after memory was short ... */

@@ -29,6 +29,7 @@
 
 #include "compat.h"
 #include "counters.h"
+#include "pages.h"
 #include "relay.h"
 #include "trace.h"
 
@@ -425,6 +426,8 @@ static void relay_free(struct ktcm_relay_obj *relay)
 	mutex_destroy(&relay->read_lock);
 	kfree(relay);
 	ktcm_add(KTCM_N_RELAYS, -1);
+	if (!ktcm_counted(KTCM_N_RELAYS))
+		ktcm_segs_drain();
 }
 
 static int relay_release(struct inode *inode, struct file *file)
