@@ -18,6 +18,7 @@
 #include <net/sock.h>
 #include <net/tls.h>
 
+#include "compat.h"
 #include "pump.h"
 #include "side.h"
 
@@ -164,9 +165,30 @@ out_put:
 	return err;
 }
 
+/*
+ * TLS 1.3: kTLS opens records straight into the pages it is given only if it
+ * is told that the peer does not pad them. It finds out about one that does,
+ * and about records that are not data, and opens those a second time. What it
+ * has written behind such a record by then (before 6.1.192, 6.12.115) lies in
+ * pages of ours that are not looked at. The owner gets the socket back as it
+ * was.
+ */
+static void set_no_pad(struct ktcm_side *side, u32 value)
+{
+	side->no_pad = !ktcm_setsockopt(side->sock, SOL_TLS,
+					TLS_RX_EXPECT_NO_PAD,
+					KERNEL_SOCKPTR(&value),
+					sizeof(value)) && value;
+}
+
 int ktcm_side_get_tls(struct ktcm_side *side, int fd)
 {
-	return side_get(side, fd, check_tls);
+	int err = side_get(side, fd, check_tls);
+
+	/* what cannot be set (TLS 1.2) needs not to be */
+	if (!err && !tls_get_ctx(side->sock->sk)->rx_no_pad)
+		set_no_pad(side, 1);
+	return err;
 }
 
 int ktcm_side_get_plain(struct ktcm_side *side, int fd)
@@ -178,6 +200,8 @@ void ktcm_side_put(struct ktcm_side *side)
 {
 	if (!side->file)
 		return;
+	if (side->no_pad)
+		set_no_pad(side, 0);
 	unclaim(side);
 	fput(side->file);
 	side->file = NULL;

@@ -21,6 +21,7 @@ struct ktcm_side {
 	wait_queue_entry_t wait;
 	poll_table pt;
 	struct hlist_node claim;
+	bool no_pad;			/* we have set it: TLS 1.3 */
 	unsigned long ino;		/* the socket's name, for people */
 };
 
