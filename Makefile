@@ -89,9 +89,12 @@ FAULT_TESTS := $(call test_progs,fault)
 KERNEL_TESTS := $(call test_progs,kernel)
 TORTURE_TESTS := $(call test_progs,torture)
 LIB_TESTS := $(call test_progs,lib)
+# Of the kernel module: in build/module/, for modules are built in build/kmod/.
+KMOD_TESTS := $(patsubst selftests/kmod/%.c,$(O)/module/%,\
+	$(wildcard selftests/kmod/*_test.c))
 TOOL_TESTS := $(patsubst tools/%.c,$(O)/%,$(wildcard tools/*/*_test.c))
 SELF_TESTS := $(UNIT_TESTS) $(FAULT_TESTS) $(KERNEL_TESTS) $(TORTURE_TESTS) \
-	$(LIB_TESTS)
+	$(LIB_TESTS) $(KMOD_TESTS)
 E2E_TESTS := $(wildcard selftests/e2e/*_test.sh)
 MKCERTS := $(patsubst selftests/lib/%.c,$(O)/%,\
 	$(wildcard selftests/lib/mkcerts.c))
@@ -199,8 +202,11 @@ LEAKCHECK := $(O)/obj/tools/dev/leakcheck.o
 $(SELF_TESTS): private LDFLAGS += -Wl,--wrap=_exit
 endif
 
-$(SELF_TESTS): $(O)/%: $(O)/obj/selftests/%.o $(TEST_LIB_A) $(LIB_INT_A) \
-		$(LEAKCHECK)
+$(filter-out $(KMOD_TESTS),$(SELF_TESTS)): $(O)/%: $(O)/obj/selftests/%.o \
+		$(TEST_LIB_A) $(LIB_INT_A) $(LEAKCHECK)
+	$(link)
+$(KMOD_TESTS): $(O)/module/%: $(O)/obj/selftests/kmod/%.o $(TEST_LIB_A) \
+		$(LIB_INT_A) $(LEAKCHECK)
 	$(link)
 $(MKCERTS): $(O)/obj/selftests/lib/mkcerts.o $(TEST_LIB_A)
 	$(link)
@@ -298,23 +304,43 @@ layers:
 # --- kernel module ---------------------------------------------------------
 
 # Built from copies, so that kbuild's output stays out of the source tree and
-# every kernel has a directory of its own; dkms takes the copy as it is.
-.PHONY: kmod uml check-uml
+# every kernel has a directory of its own; dkms takes the copy as it is. With
+# KERNEL= it is built for the kernel that the VM of that name runs: fetched
+# headers, 7.3 with Debian 13's compiler; build/kmod/KERNEL leads to it.
+.PHONY: kmod kmod-kernel uml check-uml
 KDIR ?= $(firstword $(wildcard /lib/modules/$(shell uname -r)/build \
 	/lib/modules/*/build /usr/src/linux-headers-*-cloud-amd64))
+KMOD_SRC := Kbuild $(wildcard kmod/Kbuild kmod/*.c kmod/*.h) \
+	$(wildcard include/uapi/linux/*.h)
+KMOD_TREE = tools/dev/kmod-tree '$(VERSION)' $(VERSION_H) '$(KMOD_OUT)' \
+	$(KMOD_SRC) kmod/dkms.conf
+
+ifneq ($(filter command environment,$(firstword $(origin KERNEL))),)
+KREL = $(if $(filter uml%,$(KERNEL)),$(KERNEL),$(shell \
+	cat build/kernels/$(KERNEL)/release))
+KMOD_OUT ?= build/kmod/$(KREL)
+
+# All of a recipe is expanded before it runs: what is fetched comes before it.
+kmod: $(VERSION_H) | kmod-kernel
+	@$(KMOD_TREE)
+	@tools/dev/kmod-make $(KERNEL) '$(KMOD_OUT)' $(KMOD_FLAGS)
+	@[ '$(KREL)' = $(KERNEL) ] || ln -sfn '$(KREL)' build/kmod/$(KERNEL)
+	$(SAY) '  KMOD    $(KMOD_OUT)/kmod/ktlsclient.ko'
+kmod-kernel:
+	@tools/dev/kmod-kernel $(KERNEL)
+else
 KREL = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' \
 	$(KDIR)/include/generated/utsrelease.h)
 KMOD_OUT ?= build/kmod/$(KREL)
-KMOD_SRC := Kbuild $(wildcard kmod/Kbuild kmod/*.c kmod/*.h) \
-	$(wildcard include/uapi/linux/*.h)
 
 kmod: $(VERSION_H)
 	@test -n '$(KDIR)' || { \
-	echo 'no kernel headers: make setup, or KDIR=...' >&2; exit 1; }
-	@tools/dev/kmod-tree '$(VERSION)' $(VERSION_H) '$(KMOD_OUT)' \
-		$(KMOD_SRC) kmod/dkms.conf
+	echo 'no kernel headers: make setup, KERNEL=... or KDIR=...' >&2; \
+	exit 1; }
+	@$(KMOD_TREE)
 	@$(MAKE) -C $(KDIR) M=$(abspath $(KMOD_OUT)) $(KMOD_FLAGS) modules
 	$(SAY) '  KMOD    $(KMOD_OUT)/kmod/ktlsclient.ko'
+endif
 
 check-uml: uml
 	@$(MAKE) $(JOBS) all
@@ -364,7 +390,7 @@ uninstall:
 # Leaves what was fetched (kernels, harness): that is not ours to rebuild.
 clean:
 	rm -rf $(O)/obj $(O)/include $(FLAGS) \
-		$(O)/unit $(O)/fault $(O)/kernel $(O)/torture $(O)/lib \
+		$(O)/unit $(O)/fault $(O)/kernel $(O)/torture $(O)/lib $(O)/module \
 		$(O)/common $(O)/bench $(O)/mkcerts $(O)/asan $(O)/ubsan $(O)/tsan \
 		$(O)/gcc $(O)/clang $(O)/style $(O)/kmod $(O)/ktc-* \
 		$(O)/*.a $(O)/*.so* $(O)/*.pc
