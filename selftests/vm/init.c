@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: MIT
 /*
- * Process 1 of a guest: sets the machine up, runs one command, tells the
- * host how it ended, powers off. Static, so that it runs in any root.
+ * Process 1 of a guest: sets the machine up, inserts the modules under test,
+ * runs one command, removes them, tells the host how it ended, powers off.
+ * Static, so that it runs in any root.
  *
- * The host left a folder with the command (argv, NUL between the words) and,
- * under qemu, the names of the modules to load and a seed for the kernel's
+ * The host left a folder with the command (argv, NUL between the words), the
+ * modules to insert (insmod, NUL between the files) and, under qemu, the names of the modules to load and a seed for the kernel's
  * random numbers. The command's stdout and stderr are pipes which this
  * program pumps to the host, each to a channel of its own: a virtio port or a
  * UART opens once only, a pipe can be opened again as /dev/stderr.
  *
  * What the host may rely on: the last line of the status channel is
  * "exit STATUS TROUBLE", TROUBLE being the number of records in the kernel
- * log that no healthy run has. If that line is missing, the guest died.
+ * log that no healthy run has, and of modules that could not be removed; or
+ * "module 0 0" if one could not be inserted and the command was not run. If
+ * that line is missing, the guest died.
  *
  * One thread; everything that can be waited for is in one poll().
  */
@@ -48,6 +51,10 @@
 #define ARGS_MAX	1024
 #define SEED_BYTES	64
 #define CHANNEL_WAIT_MS	20000
+#define MODULES_MAX	8
+/* A module that is still in use after its users are gone: how long, how often */
+#define REMOVE_TRIES	500
+#define REMOVE_PAUSE_MS	10
 /* Records shown from the first bad one on: a splat and its back-trace. */
 #define TROUBLE_LINES	60
 #define CONSOLE_LEVEL	7
@@ -308,6 +315,10 @@ static bool is_trouble(const char *text)
 		"watchdog: BUG", "list_add corruption", "list_del corruption",
 	};
 
+	/* Allocation profiling, line by line, those with nothing left too. */
+	if (strstr(text, " allocated at module unload"))
+		return !strstr(text, " has 0 allocated");
+
 	for (size_t i = 0; i < sizeof(opening) / sizeof(opening[0]); i++) {
 		if (starts(text, opening[i]))
 			/* What kmemleak says of itself at boot. */
@@ -345,6 +356,9 @@ static void klog_read(void)
 		if (is_trouble(text)) {
 			klog.trouble++;
 			klog.show = TROUBLE_LINES;
+		} else if (starts(text, "------------[ cut here")) {
+			/* A warning's own words come before the word. */
+			klog.show = TROUBLE_LINES;
 		}
 		if (klog.show > 0) {
 			klog.show--;
@@ -355,27 +369,108 @@ static void klog_read(void)
 	}
 }
 
+/* Words with a NUL between them; how many there are. */
+static size_t read_words(const char *path, char *buf, size_t size, char **words,
+			 size_t words_max)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0, count = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		die("%s", path);
+	while ((n = read(fd, buf + len, size - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	buf[len] = '\0';
+	for (char *p = buf; p < buf + len && count < words_max;
+	     p += strlen(p) + 1)
+		words[count++] = p;
+	return count;
+}
+
 /* The command's words; they live until power-off. */
 static char **read_argv(void)
 {
 	static char words[ARG_BYTES_MAX];
 	static char *argv[ARGS_MAX + 1];
-	int fd = open("/vm/argv", O_RDONLY | O_CLOEXEC);
-	size_t len = 0, argc = 0;
-	ssize_t n;
 
-	if (fd < 0)
-		die("/vm/argv");
-	while ((n = read(fd, words + len, sizeof(words) - 1 - len)) > 0)
-		len += n;
-	close(fd);
-	for (char *p = words; p < words + len && argc < ARGS_MAX;
-	     p += strlen(p) + 1)
-		argv[argc++] = p;
 	errno = EINVAL;
-	if (!argc)
+	if (!read_words("/vm/argv", words, sizeof(words), argv, ARGS_MAX))
 		die("no command");
 	return argv;
+}
+
+/* The modules under test, in the order they were inserted. */
+static struct {
+	char buf[4096];
+	char *file[MODULES_MAX];
+	size_t count;
+} tested;
+
+/* False, and said why, if one cannot be inserted. */
+static bool modules_insert(void)
+{
+	size_t files = read_words("/vm/insmod", tested.buf, sizeof(tested.buf),
+				  tested.file, MODULES_MAX);
+
+	while (tested.count < files) {
+		const char *file = tested.file[tested.count];
+		int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0)) {
+			dprintf(channel_fd[CHANNEL_ERR],
+				"vm-init: %s: cannot be inserted: %s\n", file,
+				strerror(errno));
+			/* The kernel's own words are more than an errno. */
+			klog.show = TROUBLE_LINES;
+			klog_read();
+			return false;
+		}
+		close(fd);
+		tested.count++;
+	}
+	return true;
+}
+
+/* The name in the kernel of the module in the file. */
+static void module_name(const char *file, char *name, size_t size)
+{
+	const char *base = strrchr(file, '/');
+
+	snprintf(name, size, "%s", base ? base + 1 : file);
+	name[strcspn(name, ".")] = '\0';
+	for (char *p = name; *p; p++)
+		*p = *p == '-' ? '_' : *p;
+}
+
+/*
+ * Nobody is left who could use them, but rings and files are taken down behind
+ * a process that has ended. One that stays in use has lost a reference. One
+ * that the command removed is gone, which is fine.
+ */
+static void modules_remove(void)
+{
+	while (tested.count > 0) {
+		int tries = REMOVE_TRIES;
+		char name[64];
+
+		module_name(tested.file[--tested.count], name, sizeof(name));
+		while (syscall(SYS_delete_module, name, O_NONBLOCK)) {
+			if (errno == ENOENT)
+				break;
+			if (errno == EAGAIN && tries-- > 0) {
+				(void)poll(NULL, 0, REMOVE_PAUSE_MS);
+				continue;
+			}
+			dprintf(channel_fd[CHANNEL_ERR],
+				"vm-init: %s: cannot be removed: %s\n", name,
+				strerror(errno));
+			klog.trouble++;
+			break;
+		}
+	}
+	klog_read();
 }
 
 static pid_t command_start(char **argv, const int out[2], const int err[2])
@@ -518,10 +613,15 @@ int main(void)
 	klog_read();
 	argv = read_argv();
 
-	status = command_run(argv);
-	send_results();
-	dprintf(channel_fd[CHANNEL_STATUS], "exit %d %u\n", status,
-		klog.trouble);
+	if (modules_insert()) {
+		status = command_run(argv);
+		modules_remove();
+		send_results();
+		dprintf(channel_fd[CHANNEL_STATUS], "exit %d %u\n", status,
+			klog.trouble);
+	} else {
+		dprintf(channel_fd[CHANNEL_STATUS], "module 0 0\n");
+	}
 	for (int i = 0; i < NR_CHANNELS; i++)
 		(void)tcdrain(channel_fd[i]);
 	power_off();
