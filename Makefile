@@ -23,6 +23,9 @@ MANDIR ?= $(PREFIX)/share/man
 DESTDIR ?=
 KERNEL ?= 6.1
 KERNELS := 6.1 7.3
+# The kernels the module is for, or the one that KERNEL= names.
+KMOD_KERNELS := $(if $(filter command environment,$(firstword \
+	$(origin KERNEL))),$(KERNEL),6.1 6.12 7.3)
 
 # SAN=address|undefined|thread is set by the check-*san targets.
 SAN ?=
@@ -236,8 +239,9 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 
 # Each prints KTAP and ends in one line "N passed, N failed, N skipped".
 # Building comes in a make of its own, so that set-up is over before it.
-.PHONY: setup check check-native check-vm check-asan check-ubsan \
-	check-tsan check-san-run torture demo style layers
+.PHONY: setup check check-native check-vm check-kmod check-debug-kernel \
+	check-upstream kmods check-asan check-ubsan check-tsan check-san-run \
+	torture demo style layers
 
 RUN_TESTS := tools/dev/run-tests
 SUM := tools/dev/ktap-sum
@@ -256,9 +260,10 @@ setup:
 check:
 	@tools/dev/setup check
 	@$(MAKE) $(JOBS) all
+	@$(MAKE) kmods
 	@{ $(RUN_TESTS) -t $(TIMEOUT_S) $(NATIVE_TESTS) $(TORTURE_SHORT); \
 	$(foreach k,$(KERNELS),tools/dev/vm-tests -k $(k) \
-	$(KERNEL_TESTS) $(E2E_TESTS);) } | $(SUM)
+	$(KERNEL_TESTS) $(E2E_TESTS);) $(run-kmod-tests) } | $(SUM)
 
 check-native:
 	@$(MAKE) $(JOBS) all
@@ -268,6 +273,40 @@ check-vm:
 	@tools/dev/setup check
 	@$(MAKE) $(JOBS) all
 	@tools/dev/vm-tests -k $(KERNEL) $(KERNEL_TESTS) $(E2E_TESTS) | $(SUM)
+
+# With the module loaded: its own tests, and of the kernel's those of what it
+# does for the library, which run without it too.
+WITH_MODULE_TESTS = $(KMOD_TESTS) $(filter $(addprefix $(O)/kernel/,\
+	move_test relay_test),$(KERNEL_TESTS))
+module = build/kmod/$(1)/kmod/ktlsclient.ko
+run-kmod-tests = $(foreach k,$(KMOD_KERNELS),tools/dev/vm-tests -k $(k) \
+	-m $(call module,$(k)) $(WITH_MODULE_TESTS);)
+
+kmods:
+	@$(foreach k,$(KMOD_KERNELS),$(MAKE) kmod KERNEL=$(k) >&2 &&) true
+
+check-kmod:
+	@tools/dev/setup check
+	@$(MAKE) $(JOBS) all
+	@$(MAKE) kmods
+	@{ $(run-kmod-tests) } | $(SUM)
+
+# First that the kernel tells, then that it has nothing to tell.
+check-debug-kernel:
+	@tools/dev/setup all
+	@$(MAKE) $(JOBS) all
+	@$(MAKE) kmod KERNEL=uml-debug >&2
+	@{ $(RUN_TESTS) -t 600 selftests/vm/planted/check; \
+	tools/dev/vm-tests -k uml-debug -m $(call module,uml-debug) \
+	$(WITH_MODULE_TESTS); \
+	$(RUN_TESTS) -t 1260 -n uml-debug-failslab 'selftests/vm/run \
+	--uml-debug --timeout 1200 --module $(call module,uml-debug) -- \
+	env KTC_TEST_LANE=vm selftests/vm/failslab $(KMOD_TESTS)'; } | $(SUM)
+
+check-upstream:
+	@tools/dev/setup all
+	@$(MAKE) kmod KERNEL=uml >&2
+	@$(RUN_TESTS) -t 900 selftests/vm/upstream | $(SUM)
 
 check-asan check-ubsan check-tsan: check-%:
 	@$(MAKE) O=build/$* SAN=$(san-$*) check-san-run
