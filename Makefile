@@ -394,6 +394,8 @@ uml:
 
 .PHONY: install uninstall clean
 MAN3 := $(wildcard user/man/*.3)
+MAN4 := $(wildcard kmod/*.4)
+UAPI := $(wildcard include/uapi/linux/*.h)
 MAN7 := $(wildcard user/man/*.7)
 MAN1 := $(wildcard tools/man/*.1)
 SO_FULL := libktlsclient.so.$(VERSION)
@@ -401,10 +403,11 @@ INSTALL_TOOLS := $(filter %/ktc-bench %/ktc-proxy %/ktc-doctor,$(TOOLS))
 
 install: lib tools
 	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
-		$(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 \
-		$(DESTDIR)$(MANDIR)/man3 $(DESTDIR)$(MANDIR)/man7
+		$(DESTDIR)$(BINDIR) $(DESTDIR)$(INCLUDEDIR)/linux \
+		$(addprefix $(DESTDIR)$(MANDIR)/man,1 3 4 7)
 	install -m 644 include/ktlsclient.h $(VERSION_H) \
 		$(DESTDIR)$(INCLUDEDIR)
+	install -m 644 $(UAPI) $(DESTDIR)$(INCLUDEDIR)/linux
 	install -m 755 $(SO) $(DESTDIR)$(LIBDIR)/$(SO_FULL)
 	ln -sf $(SO_FULL) $(DESTDIR)$(LIBDIR)/$(notdir $(SO))
 	ln -sf $(notdir $(SO)) $(DESTDIR)$(LIBDIR)/libktlsclient.so
@@ -414,16 +417,19 @@ install: lib tools
 		$(DESTDIR)$(BINDIR))
 	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
 	$(if $(MAN3),install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3)
+	$(if $(MAN4),install -m 644 $(MAN4) $(DESTDIR)$(MANDIR)/man4)
 	$(if $(MAN7),install -m 644 $(MAN7) $(DESTDIR)$(MANDIR)/man7)
 
 uninstall:
 	rm -f $(DESTDIR)$(INCLUDEDIR)/ktlsclient.h \
 		$(DESTDIR)$(INCLUDEDIR)/ktlsclient_version.h \
+		$(addprefix $(DESTDIR)$(INCLUDEDIR)/linux/,$(notdir $(UAPI))) \
 		$(addprefix $(DESTDIR)$(LIBDIR)/,$(SO_FULL) $(notdir $(SO)) \
 		libktlsclient.so libktlsclient.a pkgconfig/libktlsclient.pc) \
 		$(addprefix $(DESTDIR)$(BINDIR)/,$(notdir $(INSTALL_TOOLS))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3))) \
+		$(addprefix $(DESTDIR)$(MANDIR)/man4/,$(notdir $(MAN4))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man7/,$(notdir $(MAN7)))
 
 # Leaves what was fetched (kernels, harness): that is not ours to rebuild.
