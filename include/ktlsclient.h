@@ -123,7 +123,8 @@ enum ktc_class {
 };
 
 /**
- * enum ktc_reason - why a connection is not offloaded, or not resumed
+ * enum ktc_reason - why a connection is not offloaded, not resumed, or not
+ * relayed by the kernel module
  *
  * KTC_WHY_NOTHING means there is nothing to explain: it is.
  */
@@ -146,6 +147,15 @@ enum ktc_reason {
 	KTC_WHY_TAKEN,			/* all are with other connections */
 	KTC_WHY_DECLINED,		/* the server chose a full handshake */
 	KTC_WHY_RESUME_OFF,		/* resumption is switched off */
+
+	/* not relayed by the kernel module */
+	KTC_WHY_RELAY_LOOP,		/* KTC_RELAY_LOOP was asked for */
+	KTC_WHY_USER_PLANE,		/* the records are OpenSSL's */
+	KTC_WHY_NO_MODULE,		/* no /dev/ktlsclient that we know */
+	KTC_WHY_MODULE_BUSY,		/* relays_max, memory or descriptors */
+	KTC_WHY_MODULE_REFUSED,		/* it refused these sockets */
+	KTC_WHY_HALF_CLOSED,		/* a side had ended before */
+	KTC_WHY_REKEYING,		/* left it for a KeyUpdate; for now */
 
 	KTC_WHY_NR
 };
@@ -648,6 +658,7 @@ KTC_API int ktc_loop_wake(struct ktc_loop *loop);
  * @KTC_EV_TICKET: the server sent a session; it is in the inventory
  * @KTC_EV_REKEYED: one direction has new keys
  * @KTC_EV_EOF: the peer's close_notify: no more DATA comes
+ * @KTC_EV_RELAYED: ktc_relay() is over; the plain socket is the caller's again
  * @KTC_EV_DETACHED: last event after ktc_conn_detach(), in place of CLOSED
  * @KTC_EV_CLOSED: last event of a connection, with the error or 0
  */
@@ -658,14 +669,48 @@ enum ktc_event_type {
 	KTC_EV_TICKET,
 	KTC_EV_REKEYED,
 	KTC_EV_EOF,
+	KTC_EV_RELAYED,
 	KTC_EV_DETACHED,
 	KTC_EV_CLOSED,
 };
 
 /**
+ * enum ktc_relay_end - why a relay is over
+ * @KTC_END_NONE: no event of a relay
+ * @KTC_END_DONE: both sides ended in order; ktc_conn_close() is what is left
+ * @KTC_END_STOPPED: by the caller: ktc_conn_close(), or ktc_conn_abort()
+ *	with -KTC_E_CANCELED; CLOSED follows
+ * @KTC_END_TRUNCATED: the server's stream ended without close_notify; CLOSED
+ *	with -KTC_E_TRUNCATED follows. The plain socket was not shut down.
+ * @KTC_END_TLS: the connection failed; CLOSED with the same error follows
+ * @KTC_END_PLAIN: the plain socket failed; the connection waits for
+ *	ktc_conn_close() or ktc_conn_abort()
+ */
+enum ktc_relay_end {
+	KTC_END_NONE,
+	KTC_END_DONE,
+	KTC_END_STOPPED,
+	KTC_END_TRUNCATED,
+	KTC_END_TLS,
+	KTC_END_PLAIN,
+};
+
+/**
+ * enum ktc_lane - who moves a relay's bytes
+ * @KTC_LANE_NONE: nobody: no relay
+ * @KTC_LANE_LOOP: the loop, by way of its receive buffers
+ * @KTC_LANE_MODULE: the kernel module, without user space
+ */
+enum ktc_lane {
+	KTC_LANE_NONE,
+	KTC_LANE_LOOP,
+	KTC_LANE_MODULE,
+};
+
+/**
  * struct ktc_event - one event
  * @type: what happened
- * @err: CLOSED: 0 or the error; SENT: 0, or why it was not sent
+ * @err: CLOSED, RELAYED: 0 or the error; SENT: 0, or why it was not sent
  * @conn: the connection; valid until the release of its last event
  * @user: what ktc_conn_opts.user or ktc_conn_set_user() set
  * @data: DATA: the bytes
@@ -673,8 +718,12 @@ enum ktc_event_type {
  *	by the kernel, short only with @err
  * @tag: SENT: what the call was given
  * @dir: REKEYED: 0 receiving, 1 sending
- * @fd: DETACHED: the socket, the caller's from now on
+ * @fd: DETACHED: the socket, the caller's from now on; RELAYED: the plain one
  * @priv: the library's
+ * @end: RELAYED: why it is over
+ * @moved_by: RELAYED: KTC_LANE_MODULE if the module moved any of the bytes
+ * @relayed: RELAYED: bytes that came out at the other side: [KTC_RX] of the
+ *	server's at the plain socket, [KTC_TX] of the plain socket's in records
  */
 struct ktc_event {
 	enum ktc_event_type type;
@@ -687,6 +736,9 @@ struct ktc_event {
 	int dir;
 	int fd;
 	uint64_t priv;
+	enum ktc_relay_end end;
+	enum ktc_lane moved_by;
+	uint64_t relayed[2];
 };
 
 /**
@@ -909,6 +961,44 @@ KTC_API void ktc_conn_abort(struct ktc_conn *conn);
  */
 KTC_API int ktc_conn_detach(struct ktc_conn *conn);
 
+/* flags of ktc_relay() */
+#define KTC_RELAY_LOOP	(1U << 0) /* never by the kernel module */
+
+/**
+ * ktc_relay() - move bytes between a connection and a plain socket
+ * @conn: an open connection
+ * @fd: a connected stream socket, TCP or unix; borrowed until RELAYED: nobody
+ *	else reads, writes or closes it. O_NONBLOCK is cleared until then.
+ * @flags: KTC_RELAY_*
+ *
+ * From success on everything is moved both ways, until both sides have ended
+ * or one fails; then comes RELAYED, always before CLOSED. DATA that
+ * ktc_loop_events() has returned is the caller's to pass on, before the call;
+ * DATA and EOF that it has not returned yet are moved. Sends queued before go
+ * first. Receiving that was paused goes on.
+ *
+ * The server's close_notify becomes shutdown(SHUT_WR) of @fd, the end of @fd's
+ * stream a close_notify, each when all before it has passed; the other
+ * direction goes on. What is held on the way is bounded: who sends faster than
+ * the other side takes is held back by its TCP. Tickets reach the inventory as
+ * ever, TICKET and REKEYED are told; the idle timeout counts relayed bytes.
+ *
+ * On the kernel plane the kernel module takes over where it is loaded: the
+ * bytes then pass user space no more. ktc_conn_info() has the lane, and why it
+ * is not the module's.
+ *
+ * ktc_conn_close() stops a relay in order: nothing more is received, what is
+ * held is passed on, RELAYED, then the connection closes; all of it within the
+ * close deadline. After ktc_relay() the connection takes only close, abort,
+ * offload and questions.
+ *
+ * Context: the loop's thread.
+ * Return: 0; -KTC_E_OPTION for @flags, or when @fd is not such a socket;
+ * -errno of @fd, as -EBADF, -ENOTSOCK, -ENOTCONN; -KTC_E_STATE when not open,
+ * closing, or relayed before; -ENOMEM. After failure nothing is changed.
+ */
+KTC_API int ktc_relay(struct ktc_conn *conn, int fd, uint32_t flags);
+
 /**
  * ktc_conn_set_user() - change what events hand back
  * @conn: a connection
@@ -956,6 +1046,8 @@ enum ktc_plane {
  * @addr: the peer's address
  * @addr_len: bytes of it
  * @state: the state's name
+ * @relay: who moves its bytes between ktc_relay() and RELAYED
+ * @why_not_module: if not KTC_LANE_MODULE, while there is a relay
  */
 struct ktc_conn_info {
 	size_t size;
@@ -980,6 +1072,8 @@ struct ktc_conn_info {
 	socklen_t addr_len;
 	uint32_t reserved1;
 	const char *state;
+	enum ktc_lane relay;
+	enum ktc_reason why_not_module;
 };
 
 /**

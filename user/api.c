@@ -18,6 +18,7 @@
 #include "loop.h"
 #include "mem.h"
 #include "probe.h"
+#include "relay.h"
 #include "seal.h"
 #include "sys.h"
 #include "util.h"
@@ -229,7 +230,7 @@ static void conn_now(struct ktc_conn *conn)
 static int send_allowed(const struct ktc_conn *conn)
 {
 	if (!conn->opened || conn->state >= CONN_CLOSING ||
-	    conn->closing_asked || conn->detach)
+	    conn->closing_asked || conn->detach || conn->relayed)
 		return -KTC_E_STATE;
 	return 0;
 }
@@ -277,7 +278,7 @@ int ktc_conn_sendfile(struct ktc_conn *conn, int fd, uint64_t offset,
 
 int ktc_conn_recv_pause(struct ktc_conn *conn)
 {
-	if (conn->state >= CONN_ENDING)
+	if (conn->state >= CONN_ENDING || conn->relayed)
 		return -KTC_E_STATE;
 	conn->recv_paused = true;
 	conn_pump(conn);
@@ -286,7 +287,7 @@ int ktc_conn_recv_pause(struct ktc_conn *conn)
 
 int ktc_conn_recv_resume(struct ktc_conn *conn)
 {
-	if (conn->state >= CONN_ENDING)
+	if (conn->state >= CONN_ENDING || conn->relayed)
 		return -KTC_E_STATE;
 	conn->recv_paused = false;
 	conn_pump(conn);
@@ -297,7 +298,8 @@ int ktc_conn_offload(struct ktc_conn *conn)
 {
 	if (conn->policy == KTC_POLICY_NEVER)
 		return -KTC_E_POLICY;
-	if (!conn->opened || conn->state >= CONN_CLOSING)
+	if (!conn->opened || conn->state >= CONN_CLOSING ||
+	    conn->closing_asked || conn->tx_over)
 		return -KTC_E_STATE;
 	if (conn->state == CONN_OPEN && !conn->kernel[KTC_TX]) {
 		conn_now(conn);
@@ -355,6 +357,22 @@ int ktc_conn_detach(struct ktc_conn *conn)
 	return 0;
 }
 
+int ktc_relay(struct ktc_conn *conn, int fd, uint32_t flags)
+{
+	int err;
+
+	if (!conn || flags & ~KTC_RELAY_LOOP)
+		return -KTC_E_OPTION;
+	err = send_allowed(conn);
+	if (err)
+		return err;
+	conn_now(conn);
+	err = relay_start(conn, fd, flags);
+	if (!err)
+		conn_pump(conn);
+	return err;
+}
+
 void ktc_conn_set_user(struct ktc_conn *conn, void *user)
 {
 	conn->user = user;
@@ -402,6 +420,8 @@ int ktc_conn_info(const struct ktc_conn *conn, struct ktc_conn_info *out)
 	info.connect_us = conn->connect_us;
 	info.handshake_us = conn->handshake_us;
 	info.state = conn_state_name(conn->state);
+	if (conn->relay)
+		info.relay = KTC_LANE_LOOP;
 	if (conn->fd >= 0 && conn->state < CONN_CLOSED) {
 		info.addr_len = sizeof(info.addr);
 		if (getpeername(conn->fd, (struct sockaddr *)&info.addr,

@@ -16,6 +16,7 @@
 #include "frame.h"
 #include "limit.h"
 #include "mem.h"
+#include "relay.h"
 #include "sys.h"
 #include "util.h"
 
@@ -113,14 +114,28 @@ void conn_end(struct ktc_conn *conn)
 	conn_set_state(conn, CONN_ENDING);
 	loop_forget(conn->loop, conn);
 	timer_set(&conn->loop->timers, &conn->timer, TIMER_NEVER);
+	if (conn->relay)
+		relay_conn_ended(conn);
+}
+
+/* Both sides have said goodbye, or will without a byte more of data. */
+static bool conn_is_parting(const struct ktc_conn *conn)
+{
+	return conn->eof &&
+	       (conn->state == CONN_CLOSING ||
+		(conn->close_notify_sent && !conn->send_head));
 }
 
 void conn_fail(struct ktc_conn *conn, int err, int os_errno)
 {
-	if (conn->state >= CONN_ENDING)
+	if (conn->state >= CONN_ENDING) {
+		/* a relay's last bytes may be on their way yet */
+		if (conn->relay && err == -KTC_E_CANCELED)
+			relay_give_up(conn);
 		return;
+	}
 	/* the peer has said goodbye, and so have we: what comes is no error */
-	if (conn->state == CONN_CLOSING && conn->eof &&
+	if (conn_is_parting(conn) &&
 	    (err == -EPIPE || err == -ECONNRESET))
 		err = 0;
 	/* the receive has taken the socket's ECONNRESET before the send */
@@ -210,6 +225,8 @@ static void conn_finish(struct ktc_conn *conn)
 		(void)sys->close(conn->fd); /* Linux: closed even on error */
 	if (!conn->opened)
 		client_count(conn->client, COUNT_FAILED);
+	if (conn->relay)
+		relay_over(conn);
 	conn_set_state(conn, CONN_CLOSED);
 	event_push(&conn->loop->events, &conn->ev_last,
 		   conn->detached ? KTC_EV_DETACHED : KTC_EV_CLOSED);
@@ -231,6 +248,8 @@ void end_pump(struct ktc_conn *conn)
 	struct ring *ring = &conn->loop->ring;
 	struct io_uring_sqe *sqe;
 
+	if (conn->relay && !relay_flush(conn))
+		return;
 	if (!conn->inflight) {
 		conn_finish(conn);
 		return;
@@ -277,8 +296,7 @@ static bool conn_drained(struct ktc_conn *conn)
 	return false;
 }
 
-/* The user plane has bytes that are not on their way yet. */
-static bool user_unsent(const struct ktc_conn *conn)
+bool conn_unsent(const struct ktc_conn *conn)
 {
 	const struct setup *setup = conn->setup;
 
@@ -290,7 +308,7 @@ static bool user_unsent(const struct ktc_conn *conn)
 void close_pump(struct ktc_conn *conn)
 {
 	if (!conn->close_notify_sent || conn->send_busy || conn->send_head ||
-	    user_unsent(conn)) {
+	    conn_unsent(conn)) {
 		conn->drain_at_us = TIMER_NEVER;
 		return;
 	}
@@ -310,5 +328,7 @@ void close_begin(struct ktc_conn *conn)
 {
 	conn_set_state(conn, CONN_CLOSING);
 	conn->drain_at_us = TIMER_NEVER;
-	conn_set_deadline(conn, conn->client->config.close_timeout_ms);
+	/* a relay's end has begun it already */
+	if (conn->deadline_us == TIMER_NEVER)
+		conn_set_deadline(conn, conn->client->config.close_timeout_ms);
 }

@@ -19,6 +19,7 @@
 #include "limit.h"
 #include "mem.h"
 #include "probe.h"
+#include "relay.h"
 #include "sys.h"
 #include "ticket.h"
 #include "util.h"
@@ -100,8 +101,10 @@ static uint64_t conn_next_us(const struct ktc_conn *conn)
 {
 	uint64_t at = conn->deadline_us;
 
-	if (conn->state == CONN_ENDING || conn->state == CONN_CLOSED)
+	if (conn->state == CONN_CLOSED)
 		return TIMER_NEVER;
+	if (conn->state == CONN_ENDING)
+		return conn->relay ? at : TIMER_NEVER;
 	at = MIN(at, idle_until(conn));
 	at = MIN(at, tickets_until(conn));
 	if (conn->state == CONN_WAITING)
@@ -144,7 +147,15 @@ void conn_data(struct ktc_conn *conn, uint32_t bid, const uint8_t *data,
 		loop_buf_give(conn->loop, bid); /* nobody wants it any more */
 		return;
 	}
+	if (conn->relayed && !conn->relay) {
+		loop_buf_give(conn->loop, bid); /* as ktc_relay() says */
+		return;
+	}
 	conn->bytes[KTC_RX] += len;
+	if (conn->relay) {
+		relay_data(conn, bid, data, len);
+		return;
+	}
 	node->conn = conn;
 	node->data = data;
 	node->len = len;
@@ -159,6 +170,8 @@ void conn_close_notify(struct ktc_conn *conn)
 	conn->eof = true;
 	if (conn->recv_armed)
 		conn_cancel_recv(conn);
+	if (conn->relayed)
+		return; /* the relay's to tell */
 	if (conn->state == CONN_OPEN || conn->state == CONN_HANDING_OVER)
 		event_push(conn->opened ? &conn->loop->events :
 					  &conn->setup->held,
@@ -251,6 +264,12 @@ bool conn_may_send(const struct ktc_conn *conn)
 	       conn->move == MOVE_NONE && !conn->key_update_sent;
 }
 
+bool conn_says_goodbye(const struct ktc_conn *conn)
+{
+	return (conn->state == CONN_CLOSING || conn->tx_over) &&
+	       !conn->send_head && !conn->close_notify_sent;
+}
+
 static bool conn_wants_recv(const struct ktc_conn *conn)
 {
 	if (conn->recv_armed || conn->on_starved || conn->fin)
@@ -301,7 +320,9 @@ static void conn_check_limit(struct ktc_conn *conn)
 		conn->key_records[KTC_TX] = seq;
 	if (conn->key_records[KTC_TX] < max && conn->key_records[KTC_RX] < max)
 		return;
-	if (!conn_can_rekey(conn)) {
+	if (conn->close_notify_sent && conn->key_records[KTC_RX] < max)
+		return; /* nothing more is sent under that key */
+	if (!conn_can_rekey(conn) || conn->close_notify_sent) {
 		conn_fail(conn, -KTC_E_KEY_LIMIT, 0);
 		return;
 	}
@@ -355,7 +376,7 @@ static void conn_weigh(struct ktc_conn *conn)
 
 	if (conn->policy != KTC_POLICY_AUTO || conn->state != CONN_OPEN ||
 	    conn->why[KTC_TX] != KTC_WHY_NOT_YET || conn->eof ||
-	    conn->closing_asked || conn->detach)
+	    conn->closing_asked || conn->detach || conn->tx_over)
 		return;
 	if (bytes - conn->setup->weigh_from >= conn->client->config.auto_bytes)
 		move_start(conn);
@@ -368,7 +389,9 @@ void conn_pump(struct ktc_conn *conn)
 	conn_weigh(conn);
 	if (conn->state == CONN_OPEN && conn->detach)
 		detach_pump(conn);
-	if (conn->state == CONN_OPEN && conn->closing_asked)
+	if (conn->relay && conn->state < CONN_ENDING)
+		relay_pump(conn);
+	if (conn->state == CONN_OPEN && conn->closing_asked && !conn->relay)
 		close_begin(conn);
 	if (!conn_arm(conn))
 		loop_again(conn->loop, conn);
@@ -378,7 +401,7 @@ void conn_pump(struct ktc_conn *conn)
 		conn_drop_setup(conn);
 	if (conn->state == CONN_ENDING)
 		end_pump(conn);
-	else if (conn->state != CONN_CLOSED)
+	if (conn->state != CONN_CLOSED)
 		conn_set_timer(conn);
 }
 
@@ -471,6 +494,10 @@ void conn_completion(struct ktc_conn *conn, const struct ring_tag *tag,
 	case RING_SPLICE_OUT:
 		conn_send_completion(conn, tag->op, res);
 		break;
+	case RING_RELAY_RECV:
+	case RING_RELAY_SEND:
+		relay_completion(conn, tag->op, res, flags);
+		break;
 	default: /* a cancel: what it did shows elsewhere */
 		break;
 	}
@@ -500,6 +527,11 @@ static void conn_deadline(struct ktc_conn *conn)
 	case CONN_CLOSING:
 		/* all bytes are out; only the peer's answer is missing */
 		conn_fail(conn, conn->shut ? 0 : -KTC_E_CLOSE_TIMEOUT, 0);
+		break;
+	case CONN_OPEN:
+	case CONN_ENDING:
+		if (conn->relay)
+			relay_deadline(conn);
 		break;
 	default:
 		break;

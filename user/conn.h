@@ -21,6 +21,7 @@
 #include "resolve.h"
 #include "util.h"
 
+struct relay;
 struct ticket;
 
 enum conn_state {
@@ -48,6 +49,7 @@ struct send_op {
 	uint64_t sent;		/* bytes the kernel has taken */
 	uint64_t file_off;
 	uint64_t tag;
+	struct loop_data *piece;	/* a relay's: buf is in it; no SENT */
 	int fd;
 	int err;
 };
@@ -128,6 +130,7 @@ struct ktc_conn {
 	struct send_op **send_tail;
 	struct control *control;
 	struct file_pump *file;
+	struct relay *relay;		/* from ktc_relay() to RELAYED */
 	struct record_hs hs;
 	struct ktc_conn *next_again;
 	struct ktc_conn *next_starved;
@@ -197,6 +200,8 @@ struct ktc_conn {
 	bool closing_asked : 1;
 	bool close_notify_sent : 1;
 	bool shut : 1;			/* SHUT_WR done */
+	bool relayed : 1;		/* ktc_relay() has begun, and may be over */
+	bool tx_over : 1;		/* close_notify when the queue is empty */
 	bool detach : 1;			/* asked for */
 	bool detached : 1;
 	bool no_tickets : 1;
@@ -236,8 +241,9 @@ void conn_fin(struct ktc_conn *conn);
 void conn_sent(struct ktc_conn *conn, uint64_t n);
 void conn_head_failed(struct ktc_conn *conn, int err);
 void conn_note(struct ktc_conn *conn, enum ktc_event_type type, int dir);
-/* planes: may the plane begin to send now? */
+/* planes: may the plane begin to send now? close_notify, when all is sent? */
 bool conn_may_send(const struct ktc_conn *conn);
+bool conn_says_goodbye(const struct ktc_conn *conn);
 /* what ossl calls up */
 extern const struct ossl_hooks conn_ossl_hooks;
 
@@ -286,6 +292,8 @@ void close_pump(struct ktc_conn *conn);
 /* Without a word to anyone; go on with it (CONN_ENDING). */
 void conn_end(struct ktc_conn *conn);
 void end_pump(struct ktc_conn *conn);
+/* The user plane has bytes that are not on their way yet. */
+bool conn_unsent(const struct ktc_conn *conn);
 /* The SSL has no more to give. */
 void conn_drop_setup(struct ktc_conn *conn);
 /* Everything a connection holds; its completions have all come. */
@@ -310,7 +318,10 @@ void move_early_ulp(struct ktc_conn *conn);
 
 /* ----------------------------------------------------------------- send.c */
 
+/* -EAGAIN: the queue is full; -ENOMEM */
 int send_queue(struct ktc_conn *conn, const struct send_op *model);
+/* The same, however full it is. */
+int send_add(struct ktc_conn *conn, const struct send_op *model);
 void send_drop_all(struct ktc_conn *conn, int err);
 
 #endif /* KTC_CONN_H */

@@ -135,6 +135,18 @@ static const char *const reason_texts[] = {
 			  "sessions kept for this server",
 	[KTC_WHY_DECLINED] = "Not resumed: the server chose a full handshake",
 	[KTC_WHY_RESUME_OFF] = "Not resumed: resumption is switched off",
+
+	[KTC_WHY_RELAY_LOOP] = "Not by the module: the caller asked for the "
+			       "loop",
+	[KTC_WHY_USER_PLANE] = "Not by the module: the connection is not on "
+			       "the kernel plane",
+	[KTC_WHY_NO_MODULE] = "Not by the module: load ktlsclient.ko",
+	[KTC_WHY_MODULE_BUSY] = "Not by the module: it has as many relays as "
+				"it may, or no memory for another",
+	[KTC_WHY_MODULE_REFUSED] = "Not by the module: it refused the sockets",
+	[KTC_WHY_HALF_CLOSED] = "Not by the module: one side had ended before",
+	[KTC_WHY_REKEYING] = "Not by the module for now: the keys are being "
+			     "changed",
 };
 
 _Static_assert(ARRAY_SIZE(reason_texts) == KTC_WHY_NR,

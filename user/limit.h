@@ -73,6 +73,10 @@
 #define LIMIT_USER_BATCH	(128u * 1024u)	/* plaintext sealed at once */
 #define LIMIT_FILE_CHUNK	(64u * 1024u)	/* a file's piece in a pipe */
 
+/* a relay: pieces that wait in one direction, a receive buffer each */
+#define LIMIT_RELAY_PIECES	16u
+#define LIMIT_RELAY_GATHER	16u	/* of these in one send */
+
 /* loops */
 #define LIMIT_LOOP_CONNS	(1u << 20)
 #define LIMIT_LOOP_BUFFERS	32768u

@@ -21,6 +21,7 @@
 #include "conn.h"
 #include "limit.h"
 #include "mem.h"
+#include "relay.h"
 #include "resolve.h"
 #include "sys.h"
 #include "util.h"
@@ -398,6 +399,7 @@ static void event_fill(struct ktc_loop *loop, struct event_node *node,
 {
 	struct ktc_conn *conn;
 	struct loop_data *data;
+	struct relay *relay;
 	struct send_op *op;
 
 	memset(ev, 0, sizeof(*ev));
@@ -418,6 +420,11 @@ static void event_fill(struct ktc_loop *loop, struct event_node *node,
 		ev->tag = op->tag;
 		ev->err = op->err;
 		mem_pool_put(&loop->send_pool, op);
+		break;
+	case KTC_EV_RELAYED:
+		relay = container_of(node, struct relay, ev);
+		conn = relay->conn;
+		relay_fill(loop, relay, ev);
 		break;
 	case KTC_EV_OPEN:
 		conn = container_of(node, struct ktc_conn, ev_open);
@@ -547,6 +554,7 @@ int loop_new(const struct ktc_loop_opts *opts, struct ktc_loop **out)
 	mem_pool_init(&loop->ossl_pool, ossl_size());
 	mem_pool_init(&loop->send_pool, sizeof(struct send_op));
 	mem_pool_init(&loop->control_pool, sizeof(struct control));
+	mem_pool_init(&loop->relay_pool, sizeof(struct relay));
 	loop->conns_max = opts->conns_max ? opts->conns_max :
 					    DEFAULT_LOOP_CONNS;
 	loop->timer_armed_us = TIMER_NEVER;
@@ -700,6 +708,7 @@ void loop_free(struct ktc_loop *loop)
 	mem_pool_fini(&loop->ossl_pool);
 	mem_pool_fini(&loop->send_pool);
 	mem_pool_fini(&loop->control_pool);
+	mem_pool_fini(&loop->relay_pool);
 	timer_heap_fini(&loop->timers);
 	ring_fini(&loop->ring);
 	if (loop->host_fd >= 0) {

@@ -38,6 +38,9 @@ struct ktc_loop {
 	struct mem_pool ossl_pool;
 	struct mem_pool send_pool;
 	struct mem_pool control_pool;
+	struct mem_pool relay_pool;
+	uint32_t nr_relays;
+	uint32_t relay_bufs;		/* receive buffers that relays hold */
 	struct timer_heap timers;
 	uint64_t timer_armed_us;	/* what the ring will wake us at */
 	bool timer_inflight;

@@ -362,7 +362,7 @@ static bool kernel_send(struct ktc_conn *conn)
 	    !(conn->file && conn->file->in_pipe))
 		return kernel_send_key_update(conn);
 	if (!op) {
-		if (conn->state != CONN_CLOSING || conn->close_notify_sent)
+		if (!conn_says_goodbye(conn))
 			return true;
 		if (!kernel_send_control(conn, RECORD_ALERT, close_notify,
 					 sizeof(close_notify)))

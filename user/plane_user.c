@@ -196,15 +196,14 @@ static bool user_send(struct ktc_conn *conn)
 		return true;
 	if (setup->out_sent == setup->out_len) {
 		if (conn_may_send(conn) && !ossl_out_pending(setup->ossl)) {
-			if (conn->key_update) {
+			if (conn->key_update && !conn->close_notify_sent) {
 				err = ossl_key_update(setup->ossl,
 						      conn->key_update == 2);
 				conn->key_update = 0;
 			}
 			if (!err && user_seal_queue(conn))
 				return user_read_file(conn, conn->send_head);
-			if (!err && conn->state == CONN_CLOSING &&
-			    !conn->send_head && !conn->close_notify_sent) {
+			if (!err && conn_says_goodbye(conn)) {
 				err = ossl_close_notify(setup->ossl);
 				conn->close_notify_sent = true;
 			}

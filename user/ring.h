@@ -32,6 +32,8 @@ enum ring_op {
 	RING_READ,
 	RING_SPLICE_IN,
 	RING_SPLICE_OUT,
+	RING_RELAY_RECV,	/* of the plain socket, as the next */
+	RING_RELAY_SEND,
 	RING_NR_OPS
 };
 

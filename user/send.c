@@ -8,17 +8,24 @@
 
 #include "conn.h"
 #include "limit.h"
+#include "relay.h"
 #include "util.h"
 
 int send_queue(struct ktc_conn *conn, const struct send_op *model)
 {
 	uint32_t max = conn->client->config.send_queue_max;
-	struct send_op *op;
 
 	/* an empty queue takes any size, or a large file could never go */
 	if (conn->send_head && (conn->queued >= max ||
 				model->len > max - conn->queued))
 		return -EAGAIN;
+	return send_add(conn, model);
+}
+
+int send_add(struct ktc_conn *conn, const struct send_op *model)
+{
+	struct send_op *op;
+
 	op = mem_pool_get(&conn->loop->send_pool);
 	if (!op)
 		return -ENOMEM;
@@ -38,6 +45,10 @@ static void send_pop(struct ktc_conn *conn, int err)
 	if (!conn->send_head)
 		conn->send_tail = &conn->send_head;
 	conn->queued -= op->len - op->sent;
+	if (op->piece) {
+		relay_up_ended(conn, op);
+		return;
+	}
 	op->err = err;
 	event_push(&conn->loop->events, &op->ev, KTC_EV_SENT);
 }
@@ -50,6 +61,8 @@ void conn_sent(struct ktc_conn *conn, uint64_t n)
 	op->sent += n;
 	conn->queued -= n;
 	conn->bytes[KTC_TX] += n;
+	if (op->piece && conn->relay)
+		conn->relay->moved[KTC_TX] += n;
 	/* an upper bound: each piece may end in a record of its own */
 	conn->key_records[KTC_TX] += n / LIMIT_RECORD_PLAIN + 1;
 	if (op->sent == op->len)

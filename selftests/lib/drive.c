@@ -99,6 +99,15 @@ void drive_event(struct ktc_loop *loop, struct ktc_event *ev)
 		if (c->close_at_eof)
 			(void)ktc_conn_close(c->conn);
 		break;
+	case KTC_EV_RELAYED:
+		c->relayed = true;
+		c->relays++;
+		c->relay_err = ev->err;
+		c->relay_end = ev->end;
+		c->moved_by = ev->moved_by;
+		memcpy(c->moved, ev->relayed, sizeof(c->moved));
+		drive_info(c);
+		break;
 	case KTC_EV_DETACHED:
 		c->detached = true;
 		c->fd = ev->fd;

@@ -27,6 +27,12 @@ struct drive_conn {
 	bool eof;
 	bool closed;		/* CLOSED or DETACHED; conn is gone */
 	bool detached;
+	bool relayed;		/* RELAYED; what it said: */
+	unsigned int relays;	/* how often */
+	int relay_err;
+	enum ktc_relay_end relay_end;
+	enum ktc_lane moved_by;
+	uint64_t moved[2];
 	bool close_at_eof;	/* set by the test: answer EOF with close */
 	bool raw;		/* set by the test: no pattern in the data */
 	int err;		/* of CLOSED */

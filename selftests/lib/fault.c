@@ -296,6 +296,8 @@ static int fault_completion(unsigned int op, int res)
 		[RING_READ] = FAULT_CQE_READ,
 		[RING_SPLICE_IN] = FAULT_CQE_SPLICE,
 		[RING_SPLICE_OUT] = FAULT_CQE_SPLICE,
+		[RING_RELAY_RECV] = FAULT_CQE_RECV,
+		[RING_RELAY_SEND] = FAULT_CQE_SEND,
 	};
 	int err;
 

@@ -387,6 +387,7 @@ static void event(struct worker *w, struct ktc_event *ev)
 		return;
 	case KTC_EV_TICKET:
 	case KTC_EV_REKEYED:
+	case KTC_EV_RELAYED:
 	case KTC_EV_DETACHED:
 		break;
 	}

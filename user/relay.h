@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ktc_relay(): a connection and a plain socket, bytes both ways. What conn.c,
+ * close.c, send.c and the loop need to know of it; relay.c does it.
+ *
+ * Down is from the server to the plain socket (KTC_RX), up is from there to
+ * the server (KTC_TX).
+ */
+#ifndef KTC_RELAY_H
+#define KTC_RELAY_H
+
+#include <sys/uio.h>
+
+#include "event.h"
+#include "limit.h"
+#include "loop.h"
+
+struct ktc_conn;
+struct send_op;
+
+/* What only a connection that is relayed needs. From loop->relay_pool. */
+struct relay {
+	struct event_node ev;		/* KTC_EV_RELAYED */
+	struct ktc_conn *conn;
+	struct event_queue down;	/* struct loop_data, not yet sent */
+	struct msghdr msg;		/* of the send that is under way */
+	struct iovec iov[LIMIT_RELAY_GATHER];
+	uint64_t moved[2];		/* KTC_RX: down, KTC_TX: up */
+	int fd;				/* the caller's */
+	int fd_flags;			/* as they were, for fcntl() */
+	int err;			/* with end */
+	uint32_t flags;			/* KTC_RELAY_* */
+	uint16_t nr_down;		/* pieces in down */
+	uint16_t nr_up;			/* pieces in the send queue */
+	uint8_t end;			/* enum ktc_relay_end, once it is known */
+	uint8_t moved_by;		/* enum ktc_lane */
+	bool recv_armed : 1;		/* of fd */
+	bool recv_cancel : 1;		/* asked to stop */
+	bool recv_full : 1;		/* not again before there is room */
+	bool send_busy : 1;		/* of fd */
+	bool send_cancel : 1;
+	bool up_eof : 1;		/* fd's stream ended */
+	bool down_shut : 1;		/* fd has been told so */
+	bool stopping : 1;		/* ktc_conn_close() */
+	bool gave_up : 1;		/* nothing is sent any more */
+};
+
+/* ktc_relay(), its arguments checked but for fd. */
+int relay_start(struct ktc_conn *conn, int fd, uint32_t flags);
+
+/* conn.c, the connection being open: go on; bytes; a completion; a deadline */
+void relay_pump(struct ktc_conn *conn);
+void relay_data(struct ktc_conn *conn, uint32_t bid, const uint8_t *data,
+		size_t len);
+void relay_completion(struct ktc_conn *conn, enum ring_op op, int res,
+		      uint32_t flags);
+void relay_deadline(struct ktc_conn *conn);
+
+/*
+ * close.c, the connection being in CONN_ENDING: it ends for conn->err; what is
+ * held for fd goes on (false: ask again); all completions have come.
+ */
+void relay_conn_ended(struct ktc_conn *conn);
+bool relay_flush(struct ktc_conn *conn);
+void relay_over(struct ktc_conn *conn);
+/* Whatever is held is dropped. */
+void relay_give_up(struct ktc_conn *conn);
+
+/* send.c: an operation of ours left the queue; it is freed here */
+void relay_up_ended(struct ktc_conn *conn, struct send_op *op);
+
+/* loop.c: the event, for which the relay was kept, is told */
+void relay_fill(struct ktc_loop *loop, struct relay *relay,
+		struct ktc_event *ev);
+
+#endif /* KTC_RELAY_H */
