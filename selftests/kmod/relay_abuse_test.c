@@ -401,7 +401,7 @@ TEST_F(abuse, more_relays_than_allowed)
 	relays_max_write(info.relays + 1);
 	second = RELAY();
 	relays_max_write(old);
-	EXPECT_EQ(-EAGAIN, first);
+	EXPECT_EQ(-ENFILE, first);
 	EXPECT_LE(0, second);
 	close(second);
 	EXPECT_TRUE(untouched(&self->r));

@@ -237,10 +237,14 @@ TEST_F(relay_fd, a_short_buffer_loses_nothing)
 
 TEST_F(relay_fd, a_bad_buffer_loses_nothing)
 {
+	void *p = kodd_read_only(&self->ev, sizeof(self->ev.head));
+
+	ASSERT_NE(NULL, p);
 	ASSERT_EQ(0, kpair_ticket(self->r.remote, 100, 7));
 	ASSERT_EQ(POLLIN, poll_for(self->r.fd, POLLIN));
-	EXPECT_EQ(-1, read(self->r.fd, (void *)8, sizeof(self->ev)));
+	EXPECT_EQ(-1, read(self->r.fd, p, sizeof(self->ev.head) + 100));
 	EXPECT_EQ(EFAULT, errno);
+	kodd_uncut(p);
 	ASSERT_EQ(0, krelay_next(self->r.fd, &self->ev));
 	EXPECT_EQ(KTCM_EV_RECORD, self->ev.head.type);
 	EXPECT_EQ(100, self->ev.head.len);
@@ -251,9 +255,6 @@ TEST_F(relay_fd, what_it_does_not_do)
 	char byte = 0;
 
 	EXPECT_EQ(-1, write(self->r.fd, &byte, 1));
-	EXPECT_EQ(-1, lseek(self->r.fd, 0, SEEK_END));
-	EXPECT_EQ(ESPIPE, errno);
-	EXPECT_EQ(-1, pread(self->r.fd, &self->ev, sizeof(self->ev), 0));
 	EXPECT_EQ(-1, ftruncate(self->r.fd, 0));
 	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED,
 				   self->r.fd, 0));

@@ -43,7 +43,8 @@ void kodd_no_socket(struct kodd odd[KODD_NR_NO_SOCKET])
 
 void kodd_no_fd(struct kodd odd[KODD_NR_NO_FD])
 {
-	int closed = dup(0);
+	/* not the lowest free one, which a ring's would be */
+	int closed = fcntl(0, F_DUPFD, 700);
 
 	close(closed);
 	odd[0] = odd_fd("closed", closed);
