@@ -162,10 +162,10 @@ static int verdict(const struct kflow *flow)
 	return 0;
 }
 
-static int round_of_poll(struct kflow *flow)
+int kflow_step(struct kflow *flow, int wait_ms)
 {
-	int idle_ms = flow->idle_ms ? flow->idle_ms : KFLOW_IDLE_MS, i, n;
 	struct pollfd p[2];
+	int i, n;
 
 	for (i = 0; i < 2; i++) {
 		struct kflow_end *end = flow->end[i];
@@ -176,7 +176,7 @@ static int round_of_poll(struct kflow *flow)
 		p[i].fd = p[i].events ? end->fd : -1;
 		p[i].revents = 0;
 	}
-	n = poll(p, 2, idle_ms);
+	n = poll(p, 2, wait_ms);
 	if (!n)
 		return -ETIMEDOUT;
 	if (n < 0)
@@ -188,10 +188,11 @@ static int round_of_poll(struct kflow *flow)
 
 int kflow_run_until(struct kflow *flow, bool (*reached)(void *arg), void *arg)
 {
+	int idle_ms = flow->idle_ms ? flow->idle_ms : KFLOW_IDLE_MS;
 	int err = 0;
 
 	while (!err && !reached(arg))
-		err = round_of_poll(flow);
+		err = kflow_step(flow, idle_ms);
 	return err;
 }
 

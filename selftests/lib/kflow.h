@@ -63,6 +63,9 @@ bool kflow_end_is_done(const struct kflow_end *end);
  */
 int kflow_run(struct kflow *flow);
 
+/* What either end can do now, or within wait_ms; -ETIMEDOUT: nothing. */
+int kflow_step(struct kflow *flow, int wait_ms);
+
 /* Until the condition holds, looked at after each round; else the same. */
 int kflow_run_until(struct kflow *flow, bool (*reached)(void *arg), void *arg);
 
