@@ -57,6 +57,16 @@ static unsigned int cipher_info_len(u16 cipher)
 	}
 }
 
+static bool is_tls12_only(u16 cipher)
+{
+#ifdef TLS_CIPHER_ARIA_GCM_128
+	return cipher == TLS_CIPHER_ARIA_GCM_128 ||
+	       cipher == TLS_CIPHER_ARIA_GCM_256;
+#else
+	return false;
+#endif
+}
+
 static_assert(sizeof(struct tls12_crypto_info_aes_gcm_256) <=
 	      KTCM_CRYPTO_INFO_MAX);
 
@@ -72,6 +82,9 @@ static int info_check(const __u8 __user *info, unsigned int len,
 	    head->version != TLS_1_3_VERSION)
 		return -EINVAL;
 	if (!len || len != cipher_info_len(head->cipher_type))
+		return -EINVAL;
+	if (is_tls12_only(head->cipher_type) &&
+	    head->version != TLS_1_2_VERSION)
 		return -EINVAL;
 	ret = check_zeroed_user(info + len, KTCM_CRYPTO_INFO_MAX - len);
 	if (ret < 0)

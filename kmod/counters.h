@@ -37,6 +37,15 @@ static inline void ktcm_count(unsigned int counter)
 	ktcm_add(counter, 1);
 }
 
+/* 0, or -1 if there are max already. */
+static inline int ktcm_count_up_to(unsigned int counter, s64 max)
+{
+	if (atomic64_inc_return(&ktcm_counters[counter]) <= max)
+		return 0;
+	atomic64_dec(&ktcm_counters[counter]);
+	return -1;
+}
+
 static inline u64 ktcm_counted(unsigned int counter)
 {
 	return atomic64_read(&ktcm_counters[counter]);

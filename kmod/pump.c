@@ -13,9 +13,11 @@
  * that somebody still refers to is replaced, not written to. Up, kTLS has
  * sealed what it took when it returns, so the pages can be used again.
  */
+#include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/socket.h>
 #include <linux/string.h>
 #include <linux/tcp.h>
@@ -137,61 +139,76 @@ static int dir_recv(struct ktcm_dir *dir, u8 *type)
 	return ret;
 }
 
-static bool is_key_update(const struct ktcm_dir *dir, const u8 *p, size_t len)
+static bool is_tls13(const struct ktcm_side *side)
 {
-	static const u8 head[] = { MESSAGE_KEY_UPDATE, 0, 0, 1 };
-
-	return tls_get_ctx(dir->from->sock->sk)->prot_info.version ==
-		       TLS_1_3_VERSION &&
-	       len == sizeof(head) + 1 && !memcmp(p, head, sizeof(head));
+	return tls_get_ctx(side->sock->sk)->prot_info.version ==
+	       TLS_1_3_VERSION;
 }
 
 /*
- * After a KeyUpdate nothing can be read before the key is changed. A kernel
- * that can change it (6.14) says so at the next look; of any other the
- * connection is lost: what follows cannot be opened.
+ * After a KeyUpdate nothing can be read before the key is changed: a kernel
+ * that can change it (6.14) says so at the next look. It judges by a record's
+ * first byte.
  */
-static bool can_rekey(struct ktcm_dir *dir)
+static bool waits_for_key(struct ktcm_dir *dir)
 {
-	u8 type;
+	struct msghdr msg = {};
+	struct kvec vec = {};
+	u8 byte;
 
-	return dir_recv(dir, &type) == -EKEYEXPIRED;
+	vec.iov_base = &byte;
+	vec.iov_len = sizeof(byte);
+	return kernel_recvmsg(dir->from->sock, &msg, &vec, 1, sizeof(byte),
+			      MSG_DONTWAIT | MSG_PEEK) == -EKEYEXPIRED;
 }
 
-static void dir_key_update(struct ktcm_dir *dir, const u8 *p, size_t len)
+/* A KeyUpdate and nothing else; not a piece of a message that begins so. */
+static bool is_key_update(const u8 *p, size_t len)
 {
+	static const u8 head[] = { MESSAGE_KEY_UPDATE, 0, 0, 1 };
+
+	return len == sizeof(head) + 1 && !memcmp(p, head, sizeof(head));
+}
+
+static void dir_handshake(struct ktcm_dir *dir, const u8 *p, size_t len)
+{
+	enum ktcm_weight weight = KTCM_RECORD_PASSES;
 	struct ktcm_relay_obj *relay = dir->relay;
 	struct ktcm_dir *up = &relay->dir[KTCM_UP];
-	u8 copy[5];
 
-	memcpy(copy, p, len);
-	if (!can_rekey(dir)) {
-		ktcm_relay_record(relay, KTCM_TYPE_HANDSHAKE, copy, len, false);
-		ktcm_relay_fail(relay, KTCM_END_KEY_UPDATE, 0);
-		return;
+	if (is_tls13(dir->from) && len && p[0] == MESSAGE_KEY_UPDATE) {
+		if (waits_for_key(dir))
+			weight = KTCM_RECORD_PAUSES;
+		else if (is_key_update(p, len))
+			weight = KTCM_RECORD_ENDS; /* nothing can be opened */
 	}
-	/* both ways: an answer must be the last record under the old key */
-	WRITE_ONCE(relay->paused, true);
-	mutex_lock_nested(&up->lock, SINGLE_DEPTH_NESTING);
-	mutex_unlock(&up->lock);
-	ktcm_relay_record(relay, KTCM_TYPE_HANDSHAKE, copy, len, true);
+	if (weight == KTCM_RECORD_PAUSES) {
+		/* both ways: an answer is the last record under the old key */
+		WRITE_ONCE(relay->paused, true);
+		mutex_lock_nested(&up->lock, SINGLE_DEPTH_NESTING);
+		mutex_unlock(&up->lock);
+	}
+	ktcm_relay_record(relay, KTCM_TYPE_HANDSHAKE, p, len, weight);
+	if (weight == KTCM_RECORD_ENDS)
+		ktcm_relay_fail(relay, KTCM_END_KEY_UPDATE, 0);
 }
 
 static void dir_alert(struct ktcm_dir *dir, const u8 *p, size_t len)
 {
-	bool tls13 = tls_get_ctx(dir->from->sock->sk)->prot_info.version ==
-		     TLS_1_3_VERSION;
+	bool warning;
 
 	if (len == 2 && p[1] == ALERT_CLOSE_NOTIFY) {
-		dir->state = KTCM_DIR_CLOSING;
+		WRITE_ONCE(dir->state, KTCM_DIR_CLOSING);
 		return;
 	}
-	ktcm_relay_record(dir->relay, KTCM_TYPE_ALERT, p, len, false);
 	/* RFC 8446 6: the level says nothing any more */
-	if (len == 2 && (p[1] == ALERT_USER_CANCELED ||
-			 (!tls13 && p[0] == ALERT_WARNING)))
-		return;
-	ktcm_relay_fail(dir->relay, KTCM_END_ALERT, 0);
+	warning = len == 2 &&
+		  (p[1] == ALERT_USER_CANCELED ||
+		   (p[0] == ALERT_WARNING && !is_tls13(dir->from)));
+	ktcm_relay_record(dir->relay, KTCM_TYPE_ALERT, p, len,
+			  warning ? KTCM_RECORD_PASSES : KTCM_RECORD_ENDS);
+	if (!warning)
+		ktcm_relay_fail(dir->relay, KTCM_END_ALERT, 0);
 }
 
 /*
@@ -204,10 +221,11 @@ static void dir_control(struct ktcm_dir *dir, u8 type, size_t len)
 
 	if (type == KTCM_TYPE_ALERT)
 		dir_alert(dir, p, len);
-	else if (type == KTCM_TYPE_HANDSHAKE && is_key_update(dir, p, len))
-		dir_key_update(dir, p, len);
+	else if (type == KTCM_TYPE_HANDSHAKE)
+		dir_handshake(dir, p, len);
 	else
-		ktcm_relay_record(dir->relay, type, p, len, false);
+		ktcm_relay_record(dir->relay, type, p, len,
+				  KTCM_RECORD_PASSES);
 	memzero_explicit(p, len);
 }
 
@@ -254,7 +272,7 @@ static void dir_received(struct ktcm_dir *dir, int len, u8 type)
 		return;
 	}
 	if (dir->which == KTCM_UP)
-		dir->state = KTCM_DIR_CLOSING;
+		WRITE_ONCE(dir->state, KTCM_DIR_CLOSING);
 	else if (!type)
 		ktcm_relay_fail(relay, KTCM_END_TRUNCATED, 0);
 }
@@ -271,17 +289,41 @@ static int send_copy(struct ktcm_dir *dir)
 	return sock_sendmsg(dir->to->sock, &msg);
 }
 
+/*
+ * A socket's owner can hold the locks that sending takes for as long as he
+ * likes (a blocking send on kTLS, a buffer that faults), and the relay's works
+ * are everybody's. These locks are waited for interruptibly: with a signal
+ * pending, which a kernel thread has no other use for, not at all.
+ */
+static void nowait_begin(void)
+{
+	set_thread_flag(TIF_SIGPENDING);
+}
+
+static void nowait_end(void)
+{
+	clear_thread_flag(TIF_SIGPENDING);
+}
+
+/* In others' hands: what an interruptible wait for a lock gives. */
+static bool is_locked(int err)
+{
+	return err == -EINTR || err == -ERESTARTSYS;
+}
+
 /* How much of what is held was taken; never 0. */
 static int dir_send(struct ktcm_dir *dir)
 {
 	int ret;
 
+	nowait_begin();
 	if (dir->which == KTCM_DOWN &&
 	    segs_are_filled(dir, dir->off + dir->held))
 		ret = ktcm_send_pages(dir->to->sock, dir->seg, dir->nr_segs,
 				      dir->off, dir->held);
 	else
 		ret = send_copy(dir);
+	nowait_end();
 	return ret ? ret : -EAGAIN;
 }
 
@@ -304,7 +346,9 @@ static int send_close_notify(struct ktcm_dir *dir)
 	control.cmsg.cmsg_type = TLS_SET_RECORD_TYPE;
 	control.cmsg.cmsg_len = CMSG_LEN(sizeof(u8));
 	*(u8 *)CMSG_DATA(&control.cmsg) = KTCM_TYPE_ALERT;
+	nowait_begin();
 	ret = kernel_sendmsg(dir->to->sock, &msg, &vec, 1, sizeof(alert));
+	nowait_end();
 	return ret < 0 ? ret : 0;
 }
 
@@ -334,6 +378,7 @@ static void dir_moved(struct ktcm_dir *dir, size_t n)
 	WRITE_ONCE(dir->held, dir->held - n);
 	WRITE_ONCE(dir->bytes, dir->bytes + n);
 	dir->retries = 0;
+	dir->locked = 0;
 	ktcm_add(KTCM_N_DOWN_BYTES + dir->which, n);
 }
 
@@ -346,16 +391,28 @@ static void dir_unblock(struct ktcm_dir *dir)
 	 * socket's wake-up, between its news and side_wake()'s look at this.
 	 */
 	smp_store_mb(dir->blocked, false);
+	dir->drained = false;
+}
+
+static void dir_later(struct ktcm_dir *dir, unsigned int ms)
+{
+	queue_delayed_work(pump_wq, &dir->work, msecs_to_jiffies(ms));
 }
 
 /* No room. True the first time: room may have come before we said so. */
 static bool dir_block(struct ktcm_dir *dir)
 {
-	if (dir->blocked)
-		return false;
-	/* as above, for the destination's room */
-	smp_store_mb(dir->blocked, true);
-	return true;
+	struct sock *sk = dir->to->sock->sk;
+
+	if (!dir->blocked) {
+		/* as above, for the destination's room */
+		smp_store_mb(dir->blocked, true);
+		return true;
+	}
+	/* there is room, it was memory that TCP had not: no wake-up follows */
+	if (ktcm_is_tcp(sk) && sk_stream_is_writeable(sk))
+		dir_later(dir, KTCM_RETRY_MS);
+	return false;
 }
 
 /* Memory is short: later again. True if that has been said often enough. */
@@ -363,24 +420,20 @@ static bool dir_retry(struct ktcm_dir *dir)
 {
 	if (dir->retries++ >= KTCM_RETRIES)
 		return true;
-	queue_delayed_work(pump_wq, &dir->work,
-			   msecs_to_jiffies(KTCM_RETRY_MS));
+	dir_later(dir, KTCM_RETRY_MS);
 	return false;
+}
+
+/* Others have the socket, who do not tell when they are done. */
+static void dir_wait_turn(struct ktcm_dir *dir)
+{
+	dir->locked++;
+	dir_later(dir, min(dir->locked, (unsigned int)KTCM_LOCKED_MS));
 }
 
 static bool is_short_of_memory(int err)
 {
 	return err == -ENOMEM || err == -ENOBUFS;
-}
-
-/*
- * Its blocking send holds the socket's lock for sending: whoever does that
- * while a relay runs delays the relay, but not a worker of the kernel's.
- */
-static bool is_held_by_others(struct ktcm_dir *dir)
-{
-	return dir->which == KTCM_UP &&
-	       mutex_is_locked(&tls_get_ctx(dir->to->sock->sk)->tx_lock);
 }
 
 /*
@@ -392,10 +445,6 @@ static bool pump_out(struct ktcm_dir *dir)
 						    KTCM_END_PLAIN;
 	int ret;
 
-	if (is_held_by_others(dir)) {
-		queue_delayed_work(pump_wq, &dir->work, 1);
-		return false;
-	}
 	ret = dir->held ? dir_send(dir) : dir_close(dir);
 	if (ret >= 0) {
 		dir_unblock(dir);
@@ -407,6 +456,10 @@ static bool pump_out(struct ktcm_dir *dir)
 	}
 	if (ret == -EAGAIN)
 		return dir_block(dir);
+	if (is_locked(ret)) {
+		dir_wait_turn(dir);
+		return false;
+	}
 	if (is_short_of_memory(ret) && !dir_retry(dir))
 		return false;
 	/*
@@ -418,11 +471,14 @@ static bool pump_out(struct ktcm_dir *dir)
 	return false;
 }
 
+static enum ktcm_end source_end(const struct ktcm_dir *dir)
+{
+	return dir->which == KTCM_UP ? KTCM_END_PLAIN : KTCM_END_TLS;
+}
+
 /* Room to take something. True to go on. */
 static bool pump_in(struct ktcm_dir *dir)
 {
-	enum ktcm_end end = dir->which == KTCM_UP ? KTCM_END_PLAIN :
-						    KTCM_END_TLS;
 	u8 type = 0;
 	int ret;
 
@@ -439,18 +495,21 @@ static bool pump_in(struct ktcm_dir *dir)
 	}
 	if (is_short_of_memory(ret) && !dir_retry(dir))
 		return false;
-	ktcm_relay_fail(dir->relay, end, -ret);
+	ktcm_relay_fail(dir->relay, source_end(dir), -ret);
 	return true;
 }
 
-/* To a socket that takes it whatever room it has: errors have no meaning. */
-static void dir_force(struct ktcm_dir *dir)
+/*
+ * What is held, to a socket that takes it whatever room it has. False to try
+ * once more: the socket is in other hands, or memory is short.
+ */
+static bool dir_force(struct ktcm_dir *dir)
 {
 	struct ktcm_stretch stretch;
 	int ret = 0;
 
 	if (!dir->held)
-		return;
+		return true;
 	ktcm_side_stretch(dir->to, dir->held, &stretch);
 	while (dir->held && ret >= 0) {
 		ret = dir_send(dir);
@@ -458,8 +517,20 @@ static void dir_force(struct ktcm_dir *dir)
 			dir_moved(dir, ret);
 	}
 	ktcm_side_relax(dir->to, &stretch);
-	if (ret == -EAGAIN || is_short_of_memory(ret))
-		ktcm_add(KTCM_N_LOST_BYTES, dir->held);
+	if (ret != -EAGAIN && !is_locked(ret) && !is_short_of_memory(ret))
+		return true;	/* all of it, or there is nobody to take it */
+	if (dir->locked < KTCM_FORCE_TRIES) {
+		dir_wait_turn(dir);
+		return false;
+	}
+	ktcm_add(KTCM_N_LOST_BYTES, dir->held);
+	return true;
+}
+
+/* Paused, nobody reads: an end that is not seen there is looked for here. */
+static bool is_dead(const struct ktcm_dir *dir)
+{
+	return READ_ONCE(dir->from->sock->sk->sk_err);
 }
 
 /* True when the turn is over with more to do. */
@@ -472,11 +543,17 @@ static bool dir_pump(struct ktcm_dir *dir)
 	dir->drained = false;
 	while (!ktcm_dir_is_over(dir)) {
 		if (READ_ONCE(relay->failed)) {
-			dir_force(dir);
+			if (!dir_force(dir))
+				return false;
 			dir_end(dir, KTCM_DIR_OVER);
+		} else if (ktcm_side_has_fds(dir->from)) {
+			ktcm_relay_fail(relay, source_end(dir), EOPNOTSUPP);
 		} else if (READ_ONCE(relay->paused) &&
 			   !READ_ONCE(relay->stopped)) {
-			return false;
+			if (!is_dead(dir))
+				return false;
+			ktcm_relay_fail(relay, source_end(dir),
+					READ_ONCE(dir->from->sock->sk->sk_err));
 		} else if (dir->held || dir->state == KTCM_DIR_CLOSING) {
 			if (!pump_out(dir))
 				return false;
@@ -498,15 +575,19 @@ static void dir_work(struct work_struct *work)
 {
 	struct ktcm_dir *dir = container_of(to_delayed_work(work),
 					    struct ktcm_dir, work);
+	const struct cred *kernels;
 	u64 before;
 	bool again;
 
+	/* bytes are sent as by who began the relay */
+	kernels = override_creds(dir->relay->cred);
 	mutex_lock(&dir->lock);
 	before = dir->bytes;
 	again = dir_pump(dir);
 	if (dir->bytes != before)
 		ktcm_relay_progress(dir->relay);
 	mutex_unlock(&dir->lock);
+	revert_creds(kernels);
 	if (again)
 		ktcm_dir_kick(dir);
 }
@@ -537,7 +618,7 @@ void ktcm_dir_init(struct ktcm_dir *dir, struct ktcm_relay_obj *relay,
 void ktcm_dir_fini(struct ktcm_dir *dir)
 {
 	if (!ktcm_dir_is_over(dir))
-		dir_force(dir);
+		ktcm_add(KTCM_N_LOST_BYTES, dir->held);
 	segs_free(dir);
 	mutex_destroy(&dir->lock);
 }

@@ -18,6 +18,8 @@
 #define KTCM_BUDGET_OPS	64		/* receives of one turn */
 #define KTCM_RETRY_MS	10		/* after memory was short ... */
 #define KTCM_RETRIES	1000		/* ... this often, then it is an error */
+#define KTCM_LOCKED_MS	100		/* a socket in others' hands, at most */
+#define KTCM_FORCE_TRIES 100		/* the same, at the end */
 
 struct ktcm_relay_obj;
 
@@ -43,7 +45,8 @@ struct ktcm_dir {
 	enum ktcm_dir_state state;	/* others read it */
 	bool blocked;			/* waits for room; others read it */
 	bool drained;			/* the source had no more than this */
-	unsigned int retries;
+	unsigned int retries;		/* for want of memory */
+	unsigned int locked;		/* in others' hands, times in a row */
 	unsigned int nr_segs;		/* there are */
 	unsigned int want_segs;		/* for the next receive */
 	size_t off;			/* what is held: its place, */
@@ -59,10 +62,7 @@ void ktcm_dir_init(struct ktcm_dir *dir, struct ktcm_relay_obj *relay,
 /* Look whether there is something to do. Any context. */
 void ktcm_dir_kick(struct ktcm_dir *dir);
 
-/*
- * No more kicks can come, and the work is not at work: give what is held to
- * the destination whatever room it has, and the pages back.
- */
+/* No more kicks can come, and the work is not at work: the pages go. */
 void ktcm_dir_fini(struct ktcm_dir *dir);
 
 static inline bool ktcm_dir_is_over(const struct ktcm_dir *dir)

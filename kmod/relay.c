@@ -6,16 +6,18 @@
  * A relay is the descriptor's: it begins with it and is freed by its release.
  * The works of its directions run in between. It ends when both directions are
  * over; the sockets are given back then, by the work that was last. Release
- * may come at any time before or after that: it unhooks the sockets, so that no
- * kick comes from them; sets closing, so that none comes from a work; and waits
- * for both works. Then nobody else knows the relay, and what it held goes into
- * the sockets.
+ * may come at any time before or after that. If it is before, it has the works
+ * end the relay: what they hold goes into the sockets. Then it unhooks the
+ * sockets, so that no kick comes from them; sets closing, so that none comes
+ * from a work; and waits for both works. Then nobody else knows the relay.
  *
  * Locks, outermost first: read_lock, or KTCM_DOWN's lock and then KTCM_UP's and
  * the sockets' own; innermost box_lock, and the lock of a socket's wait queue,
  * which alone is taken in other contexts than a process's.
  */
 #include <linux/anon_inodes.h>
+#include <linux/cred.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/moduleparam.h>
@@ -76,8 +78,7 @@ void ktcm_relay_fail(struct ktcm_relay_obj *relay, enum ktcm_end end,
 	ktcm_relay_note(relay, end, error);
 }
 
-static struct relay_record *record_new(u8 type, const u8 *p, size_t len,
-				       bool paused)
+static struct relay_record *record_new(u8 type, const u8 *p, size_t len)
 {
 	struct relay_record *record;
 
@@ -87,7 +88,6 @@ static struct relay_record *record_new(u8 type, const u8 *p, size_t len,
 		return NULL;
 	record->len = len;
 	record->type = type;
-	record->paused = paused;
 	memcpy(record->data, p, len);
 	return record;
 }
@@ -97,22 +97,22 @@ static void record_free(struct relay_record *record)
 	kfree_sensitive(record);
 }
 
-static bool box_has_room(const struct ktcm_relay_obj *relay, u8 type,
-			 size_t len)
+static bool box_has_room(const struct ktcm_relay_obj *relay, size_t len)
 {
-	return type == KTCM_TYPE_ALERT ||
-	       (relay->nr_records < KTCM_RECORDS_MAX &&
-		relay->record_bytes + len <= KTCM_RECORD_BYTES_MAX);
+	return relay->nr_records < KTCM_RECORDS_MAX &&
+	       relay->record_bytes + len <= KTCM_RECORD_BYTES_MAX;
 }
 
 void ktcm_relay_record(struct ktcm_relay_obj *relay, u8 type, const u8 *p,
-		       size_t len, bool paused)
+		       size_t len, enum ktcm_weight weight)
 {
-	struct relay_record *record = record_new(type, p, len, paused);
+	struct relay_record *record = record_new(type, p, len);
 
 	spin_lock(&relay->box_lock);
 	relay->records_seen++;
-	if (record && (paused || box_has_room(relay, type, len))) {
+	if (record && (weight != KTCM_RECORD_PASSES ||
+		       box_has_room(relay, len))) {
+		record->paused = weight == KTCM_RECORD_PAUSES;
 		record->dropped = relay->dropped_since;
 		relay->dropped_since = 0;
 		list_add_tail(&record->list, &relay->records);
@@ -155,14 +155,6 @@ void ktcm_relay_progress(struct ktcm_relay_obj *relay)
 	wake_up_interruptible_poll(&relay->wait, EPOLLIN | EPOLLRDNORM);
 }
 
-static void sides_put(struct ktcm_relay_obj *relay)
-{
-	ktcm_side_deafen(&relay->tls);
-	ktcm_side_deafen(&relay->plain);
-	ktcm_side_put(&relay->tls);
-	ktcm_side_put(&relay->plain);
-}
-
 static bool in_order(const struct ktcm_relay_obj *relay)
 {
 	return relay->dir[KTCM_DOWN].state == KTCM_DIR_CLOSED &&
@@ -173,7 +165,10 @@ void ktcm_relay_dir_over(struct ktcm_relay_obj *relay)
 {
 	if (!atomic_dec_and_test(&relay->dirs_open))
 		return;
-	sides_put(relay);
+	ktcm_side_deafen(&relay->tls);
+	ktcm_side_deafen(&relay->plain);
+	ktcm_side_end(&relay->tls);
+	ktcm_side_end(&relay->plain);
 	spin_lock(&relay->box_lock);
 	if (!relay->end)
 		relay->end = in_order(relay) ? KTCM_END_DONE :
@@ -191,8 +186,10 @@ void ktcm_relay_status(struct ktcm_relay_obj *relay, struct ktcm_status *out)
 	for (i = 0; i < 2; i++) {
 		out->bytes[i] = READ_ONCE(relay->dir[i].bytes);
 		out->held[i] = READ_ONCE(relay->dir[i].held);
-		if (READ_ONCE(relay->dir[i].state) != KTCM_DIR_CLOSED)
+		if (!ktcm_dir_is_over(&relay->dir[i]))
 			out->open |= BIT(i);
+		if (READ_ONCE(relay->dir[i].state) == KTCM_DIR_CLOSED)
+			out->closed |= BIT(i);
 	}
 	spin_lock(&relay->box_lock);
 	out->end = relay->ended ? relay->end : KTCM_END_NOT;
@@ -422,6 +419,9 @@ static void works_wait(struct ktcm_relay_obj *relay)
 
 static void relay_free(struct ktcm_relay_obj *relay)
 {
+	ktcm_side_put(&relay->tls);
+	ktcm_side_put(&relay->plain);
+	put_cred(relay->cred);
 	box_empty(relay);
 	mutex_destroy(&relay->read_lock);
 	kfree(relay);
@@ -430,19 +430,46 @@ static void relay_free(struct ktcm_relay_obj *relay)
 		ktcm_segs_drain();
 }
 
+static bool is_over(const struct ktcm_relay_obj *relay)
+{
+	return ktcm_dir_is_over(&relay->dir[KTCM_DOWN]) &&
+	       ktcm_dir_is_over(&relay->dir[KTCM_UP]);
+}
+
+/*
+ * The works give what they hold to the sockets, and none of them waits for
+ * anybody. One that finds a socket in other hands tries again, which is why
+ * there may be several rounds.
+ */
+static void relay_give_up(struct ktcm_relay_obj *relay)
+{
+	unsigned int tries;
+
+	WRITE_ONCE(relay->failed, true);
+	for (tries = 0; tries < KTCM_FORCE_TRIES; tries++) {
+		relay_kick(relay);
+		flush_delayed_work(&relay->dir[KTCM_DOWN].work);
+		flush_delayed_work(&relay->dir[KTCM_UP].work);
+		if (is_over(relay))
+			return;
+		usleep_range(1000, 2000);
+	}
+}
+
 static int relay_release(struct inode *inode, struct file *file)
 {
 	struct ktcm_relay_obj *relay = file->private_data;
 
 	ktcm_list_del(relay);
+	ktcm_count(KTCM_N_ENDS + (relay->ended ? relay->end : KTCM_END_NOT));
+	if (relay->tls.wqh && relay->plain.wqh && !is_over(relay))
+		relay_give_up(relay);
 	/* the end, in one of the works, may be at this too */
 	ktcm_side_deafen(&relay->tls);
 	ktcm_side_deafen(&relay->plain);
 	works_wait(relay);
 	ktcm_dir_fini(&relay->dir[KTCM_DOWN]);
 	ktcm_dir_fini(&relay->dir[KTCM_UP]);
-	sides_put(relay);
-	ktcm_count(KTCM_N_ENDS + (relay->ended ? relay->end : KTCM_END_NOT));
 	trace_ktlsclient_relay_end(relay->id, relay->end, relay->error,
 				   relay->dir[KTCM_DOWN].bytes,
 				   relay->dir[KTCM_UP].bytes);
@@ -493,6 +520,7 @@ static int relay_new(const struct ktcm_relay *arg,
 	INIT_LIST_HEAD(&relay->records);
 	atomic_set(&relay->dirs_open, 2);
 	relay->progress_bytes = arg->progress_bytes;
+	relay->cred = get_current_cred();
 	relay->id = atomic64_inc_return(&relay_ids);
 	ktcm_dir_init(&relay->dir[KTCM_DOWN], relay, KTCM_DOWN, &relay->tls,
 		      &relay->plain);
@@ -529,19 +557,20 @@ static int relay_begin(const struct ktcm_relay *arg)
 	struct file *file;
 	int fd, err;
 
-	if (ktcm_counted(KTCM_N_RELAYS) >= READ_ONCE(relays_max))
-		return -ENFILE;
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	err = relay_new(arg, &relay);
-	if (err)
+	err = -ENFILE;
+	if (ktcm_count_up_to(KTCM_N_RELAYS, READ_ONCE(relays_max)))
 		goto out_fd;
-	ktcm_count(KTCM_N_RELAYS);
+	err = relay_new(arg, &relay);
+	if (err) {
+		ktcm_add(KTCM_N_RELAYS, -1);
+		goto out_fd;
+	}
 	file = relay_file(relay, arg->flags);
 	if (IS_ERR(file)) {
 		err = PTR_ERR(file);
-		sides_put(relay);
 		relay_free(relay);
 		goto out_fd;
 	}

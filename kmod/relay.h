@@ -16,7 +16,7 @@
 #include "pump.h"
 #include "side.h"
 
-/* Limits of the mailbox. An alert is let in over them: it ends the relay. */
+/* Limits of the mailbox. A record that must be read is let in over them. */
 #define KTCM_RECORDS_MAX	32
 #define KTCM_RECORD_BYTES_MAX	(64 * 1024)
 
@@ -29,6 +29,7 @@ struct ktcm_relay_obj {
 	struct ktcm_dir dir[2];		/* KTCM_DOWN, KTCM_UP */
 	struct ktcm_side tls;
 	struct ktcm_side plain;
+	const struct cred *cred;	/* of who began it, for the works */
 	u64 id;
 	struct list_head all;		/* of the list of live relays */
 	bool closing;			/* no kicks any more */
@@ -61,14 +62,21 @@ int ktcm_relay_begin(const struct ktcm_relay __user *arg);
 /*
  * What directions say, from their works. note: the reason if there was none
  * before. fail: that, and nothing moves any more. record: into the mailbox, or
- * dropped. progress: bytes were moved. dir_over: one direction less.
+ * dropped if there is no room; one that pauses or ends the relay finds room,
+ * and there is one of these at a time. progress: bytes were moved. dir_over: one direction less.
  */
 void ktcm_relay_note(struct ktcm_relay_obj *relay, enum ktcm_end end,
 		     int error);
 void ktcm_relay_fail(struct ktcm_relay_obj *relay, enum ktcm_end end,
 		     int error);
+enum ktcm_weight {
+	KTCM_RECORD_PASSES,
+	KTCM_RECORD_PAUSES,
+	KTCM_RECORD_ENDS,
+};
+
 void ktcm_relay_record(struct ktcm_relay_obj *relay, u8 type, const u8 *p,
-		       size_t len, bool paused);
+		       size_t len, enum ktcm_weight weight);
 void ktcm_relay_progress(struct ktcm_relay_obj *relay);
 void ktcm_relay_dir_over(struct ktcm_relay_obj *relay);
 

@@ -14,6 +14,7 @@
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/tcp.h>
+#include <net/af_unix.h>
 #include <net/inet_connection_sock.h>
 #include <net/sock.h>
 #include <net/tls.h>
@@ -82,6 +83,22 @@ bool ktcm_has_tls(const struct sock *sk)
 	return ulp && !strcmp(ulp->name, "tls");
 }
 
+static bool is_unix_stream(const struct sock *sk)
+{
+	return sk->sk_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
+}
+
+static bool has_fds(struct sock *sk)
+{
+	return is_unix_stream(sk) &&
+	       atomic_read(&unix_sk(sk)->scm_stat.nr_fds);
+}
+
+bool ktcm_side_has_fds(const struct ktcm_side *side)
+{
+	return has_fds(side->sock->sk);
+}
+
 static bool is_connected(const struct sock *sk)
 {
 	int state = READ_ONCE(sk->sk_state);
@@ -119,10 +136,12 @@ static int check_tls(struct sock *sk)
 
 static int check_plain(struct sock *sk)
 {
-	bool is_unix = sk->sk_family == AF_UNIX && sk->sk_type == SOCK_STREAM;
+	bool is_unix = is_unix_stream(sk);
 	int err = 0;
 
 	if (!is_unix && !ktcm_is_tcp(sk))
+		return -EOPNOTSUPP;
+	if (has_fds(sk))
 		return -EOPNOTSUPP;
 	lock_sock(sk);
 	if (!is_connected(sk))
@@ -157,6 +176,7 @@ static int side_get(struct ktcm_side *side, int fd,
 	if (err)
 		goto out_put;
 	side->file = file;
+	side->claimed = true;
 	side->ino = SOCK_INODE(sock)->i_ino;
 	return 0;
 
@@ -196,13 +216,28 @@ int ktcm_side_get_plain(struct ktcm_side *side, int fd)
 	return side_get(side, fd, check_plain);
 }
 
-void ktcm_side_put(struct ktcm_side *side)
+static void side_leave(struct ktcm_side *side)
 {
-	if (!side->file)
+	if (!side->claimed)
 		return;
 	if (side->no_pad)
 		set_no_pad(side, 0);
 	unclaim(side);
+	side->claimed = false;
+}
+
+void ktcm_side_end(struct ktcm_side *side)
+{
+	side_leave(side);
+	if (is_unix_stream(side->sock->sk))
+		ktcm_side_put(side);
+}
+
+void ktcm_side_put(struct ktcm_side *side)
+{
+	if (!side->file)
+		return;
+	side_leave(side);
 	fput(side->file);
 	side->file = NULL;
 }
@@ -224,8 +259,12 @@ static int side_wake(wait_queue_entry_t *wait, unsigned int mode, int sync,
 		ktcm_dir_kick(side->out);
 		return 0;
 	}
-	/* one that waits for room reads on by itself when it has found it */
-	if (events & EPOLLIN && !READ_ONCE(side->in->blocked))
+	/*
+	 * One that waits for room reads on by itself when it has found it. But
+	 * descriptors end the relay, lest its own is among them for ever.
+	 */
+	if (events & EPOLLIN && (!READ_ONCE(side->in->blocked) ||
+				 ktcm_side_has_fds(side)))
 		ktcm_dir_kick(side->in);
 	if (events & EPOLLOUT && READ_ONCE(side->out->blocked))
 		ktcm_dir_kick(side->out);
@@ -290,7 +329,7 @@ void ktcm_side_relax(struct ktcm_side *side,
 	/* its owner, or TCP, may have set another size meanwhile */
 	if (sk->sk_sndbuf == stretch->sndbuf)
 		WRITE_ONCE(sk->sk_sndbuf, stretch->sndbuf_was);
-	if (ktcm_is_tcp(sk))
+	if (ktcm_is_tcp(sk) && tcp_sk(sk)->notsent_lowat == U32_MAX)
 		WRITE_ONCE(tcp_sk(sk)->notsent_lowat, stretch->lowat_was);
 	release_sock(sk);
 }

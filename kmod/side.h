@@ -21,6 +21,7 @@ struct ktcm_side {
 	wait_queue_entry_t wait;
 	poll_table pt;
 	struct hlist_node claim;
+	bool claimed;
 	bool no_pad;			/* we have set it: TLS 1.3 */
 	unsigned long ino;		/* the socket's name, for people */
 };
@@ -40,6 +41,17 @@ bool ktcm_is_claimed(const struct socket *sock);
 int ktcm_side_get_tls(struct ktcm_side *side, int fd);
 int ktcm_side_get_plain(struct ktcm_side *side, int fd);
 void ktcm_side_put(struct ktcm_side *side);
+
+/*
+ * The relay has ended. A unix socket goes at once: its queue may hold the
+ * relay, which then must not hold it. A TCP socket waits for ktcm_side_put():
+ * its last close can take as long as its owner's SO_LINGER says, and a work is
+ * not the one to wait for that.
+ */
+void ktcm_side_end(struct ktcm_side *side);
+
+/* Somebody has sent descriptors, which lie in the socket's queue: unix. */
+bool ktcm_side_has_fds(const struct ktcm_side *side);
 
 /*
  * Kick the directions when the socket has news, from now on; no longer. Kicks

@@ -102,11 +102,17 @@ struct ktcm_attach {
  * relay goes on; only after a KeyUpdate it pauses, both ways, where the kernel
  * can change keys (KTCM_IOC_RESUME), and ends where it cannot.
  *
- * The relay holds references of its own; the descriptors may be closed. A
- * closed relay is stopped: what it had taken from a socket is given to the
+ * The relay holds references of its own. Keep the TLS descriptor all the same:
+ * the last close of a kTLS socket drops what kTLS has accepted and not yet
+ * sent, for a relay as for anybody.
+ *
+ * A closed relay is stopped: what it had taken from a socket is given to the
  * other one's send queue, over its size if need be, so nothing that was
  * acknowledged is lost; the sockets are as if their owner had read and
  * written himself.
+ *
+ * Bytes are sent as by who began the relay. A unix socket's sender who passes
+ * descriptors ends it (EOPNOTSUPP): a relay has no use for them.
  *
  * Return: the relay, a descriptor. EBADF; ENOTSOCK; EOPNOTSUPP: not the kind
  * of socket asked for; ENOTCONN; ENOKEY: no kTLS keys, or in one direction
@@ -198,6 +204,9 @@ struct ktcm_event {
  * @error: as in struct ktcm_event
  * @paused: after a KeyUpdate
  * @open: bit 0: KTCM_DOWN has not ended, bit 1: KTCM_UP
+ * @closed: bit 0: KTCM_DOWN has ended in order, and the plain socket was told;
+ *	bit 1: KTCM_UP, and close_notify was sent
+ * @reserved: 0
  * @records: records other than data so far
  * @dropped: of these, found no room
  */
@@ -208,6 +217,8 @@ struct ktcm_status {
 	__s32 error;
 	__u32 paused;
 	__u32 open;
+	__u32 closed;
+	__u32 reserved;
 	__u64 records;
 	__u64 dropped;
 };
