@@ -49,12 +49,11 @@ FIXTURE_VARIANT(flow)
 #define UNIX true
 
 VARIANT(3, AES_GCM_128, TCP);
-VARIANT(3, AES_GCM_128, UNIX);
-VARIANT(3, AES_GCM_256, TCP);
-VARIANT(3, CHACHA20_POLY1305, UNIX);
+VARIANT(3, AES_GCM_256, UNIX);
+VARIANT(3, CHACHA20_POLY1305, TCP);
 VARIANT(2, AES_GCM_128, UNIX);
-VARIANT(2, AES_GCM_256, UNIX);
-VARIANT(2, CHACHA20_POLY1305, TCP);
+VARIANT(2, AES_GCM_256, TCP);
+VARIANT(2, CHACHA20_POLY1305, UNIX);
 
 FIXTURE_SETUP(flow)
 {
@@ -131,11 +130,11 @@ TEST_F(flow, single_bytes)
 
 TEST_F_TIMEOUT(flow, single_bytes_read_by_single_bytes, TIMEOUT_S)
 {
-	prepare(self, 20000);
+	prepare(self, 5000);
 	self->remote.piece_max = self->local.piece_max = 1;
 	self->remote.recv_max = self->local.recv_max = 1;
 	ASSERT_EQ(0, kflow_run(&self->flow));
-	EXPECT_MOVED(self, 20000);
+	EXPECT_MOVED(self, 5000);
 }
 
 /* Sizes at the edges of records and pages, and those between. */
@@ -146,7 +145,7 @@ TEST_F_TIMEOUT(flow, pieces_of_every_kind, TIMEOUT_S)
 	unsigned int i;
 
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-		uint64_t len = sizes[i] * (sizes[i] < 4095 ? 64 : 12) + 1;
+		uint64_t len = sizes[i] * (sizes[i] < 4095 ? 64 : 5) + 1;
 
 		prepare(self, len);
 		self->remote.piece_min = self->remote.piece_max = sizes[i];
@@ -163,7 +162,7 @@ TEST_F_TIMEOUT(flow, pieces_of_random_sizes, TIMEOUT_S)
 	uint64_t seed;
 
 	for (seed = 1; seed <= 6; seed++) {
-		prepare(self, flow_len() / 8);
+		prepare(self, 40000);
 		self->flow.seed = seed * 1000003;
 		self->remote.piece_max = 1u << (2 + 2 * seed);
 		self->local.piece_max = 1u << (16 - 2 * seed);
@@ -178,13 +177,13 @@ TEST_F_TIMEOUT(flow, pieces_of_random_sizes, TIMEOUT_S)
 /* A reader takes a few bytes at a time; the other direction does not suffer. */
 TEST_F_TIMEOUT(flow, slow_readers, TIMEOUT_S)
 {
-	prepare(self, MB / 2);
+	prepare(self, MB / 8);
 	self->local.recv_max = 300;
 	ASSERT_EQ(0, kflow_run(&self->flow));
-	prepare(self, MB / 2);
+	prepare(self, MB / 8);
 	self->remote.recv_max = 300;
 	ASSERT_EQ(0, kflow_run(&self->flow));
-	EXPECT_MOVED(self, MB);
+	EXPECT_MOVED(self, MB / 4);
 }
 
 static bool tiny_has_come(void *arg)
