@@ -69,7 +69,7 @@ FIXTURE_TEARDOWN(abuse)
 		close(self->dev);
 }
 
-static void fill(FIXTURE_DATA(abuse) *self)
+static void fill(struct _test_data_abuse *self)
 {
 	struct ktcm_attach *arg = &self->arg;
 
@@ -99,9 +99,11 @@ static bool untouched(const struct kpair *pair)
 
 	return !has_ulp(pair->fd[0]) &&
 	       !kpair_write_all(pair->fd[0], "ping", 4) &&
-	       !kpair_read_all(pair->fd[1], buf, 4) && !memcmp(buf, "ping", 4) &&
+	       !kpair_read_all(pair->fd[1], buf, 4) &&
+	       !memcmp(buf, "ping", 4) &&
 	       !kpair_write_all(pair->fd[1], "pong", 4) &&
-	       !kpair_read_all(pair->fd[0], buf, 4) && !memcmp(buf, "pong", 4);
+	       !kpair_read_all(pair->fd[0], buf, 4) &&
+	       !memcmp(buf, "pong", 4);
 }
 
 #define ATTACH() \
@@ -224,7 +226,7 @@ TEST_F(abuse, sizes)
 }
 
 static void refuses_all(struct __test_metadata *_metadata,
-			FIXTURE_DATA(abuse) *self, enum kdev_way way,
+			struct _test_data_abuse *self, enum kdev_way way,
 			const struct kodd *odd, unsigned int n, int err)
 {
 	unsigned int i;

@@ -62,6 +62,7 @@ TEST_F(info, says_what_the_module_is)
 {
 	unsigned int major, minor, patch;
 	unsigned int i;
+	int fields;
 
 	memset(&self->info, 0xff, sizeof(self->info));
 	self->info.abi = KTCM_ABI;
@@ -70,8 +71,8 @@ TEST_F(info, says_what_the_module_is)
 	EXPECT_EQ(KTCM_FEATURE_ATTACH | KTCM_FEATURE_RELAY,
 		  self->info.features);
 	EXPECT_EQ(0, self->info.version[sizeof(self->info.version) - 1]);
-	EXPECT_EQ(3, sscanf(self->info.version, "%u.%u.%u", &major, &minor,
-			    &patch));
+	fields = sscanf(self->info.version, "%u.%u.%u", &major, &minor, &patch);
+	EXPECT_EQ(3, fields);
 	for (i = 0; i < 5; i++)
 		EXPECT_EQ(0, self->info.reserved[i]);
 	for (i = KTCM_END_NR; i < 8; i++)

@@ -65,7 +65,7 @@ FIXTURE_TEARDOWN(abuse)
 	krelay_free(&self->r);
 }
 
-static void fill(FIXTURE_DATA(abuse) *self)
+static void fill(struct _test_data_abuse *self)
 {
 	self->arg = (struct ktcm_relay){
 		.abi = KTCM_ABI,
@@ -113,7 +113,7 @@ static bool untouched(const struct krelay *r)
 
 /* The yardstick; and after all that was refused it is still good. */
 static void expect_good(struct __test_metadata *_metadata,
-			FIXTURE_DATA(abuse) *self, enum kdev_way way)
+			struct _test_data_abuse *self, enum kdev_way way)
 {
 	int fd;
 
@@ -146,7 +146,7 @@ TEST_F(abuse, fields)
 }
 
 static void refuses_all(struct __test_metadata *_metadata,
-			FIXTURE_DATA(abuse) *self, enum kdev_way way,
+			struct _test_data_abuse *self, enum kdev_way way,
 			const struct kodd *odd, unsigned int n, int tls_err,
 			int plain_err)
 {

@@ -107,13 +107,13 @@ FIXTURE_TEARDOWN(closed)
 
 static bool at_the_moment(void *arg)
 {
-	const FIXTURE_DATA(closed) *self = arg;
+	const struct _test_data_closed *self = arg;
 
 	return self->remote.received + self->local.received >= self->close_at;
 }
 
 /* New sockets, a relay, and traffic that is far from its end. */
-static int begin(FIXTURE_DATA(closed) *self)
+static int begin(struct _test_data_closed *self)
 {
 	int err;
 
@@ -150,7 +150,7 @@ static void carry(int from, bool from_tls, int to, bool to_tls)
 }
 
 /* Ends both streams where their senders stand. */
-static void stop_sending(FIXTURE_DATA(closed) *self)
+static void stop_sending(struct _test_data_closed *self)
 {
 	self->remote.send_len = self->remote.sent;
 	self->local.recv_len = self->remote.sent;
@@ -180,7 +180,7 @@ static bool ended_well(pid_t pid)
 }
 
 /* Everything arrives, by the sockets that were the relay's. */
-static bool rest_arrives(FIXTURE_DATA(closed) *self)
+static bool rest_arrives(struct _test_data_closed *self)
 {
 	pid_t down = carrier(&self->r, true), up = carrier(&self->r, false);
 	bool ok;
@@ -250,7 +250,10 @@ TEST_F_TIMEOUT(closed, with_full_queues, TIMEOUT_S)
 		self->flow.idle_ms = QUIET_MS;
 		ASSERT_EQ(-ETIMEDOUT, kflow_run(&self->flow));
 		ASSERT_EQ(0, krelay_status(self->r.fd, &status));
-		EXPECT_LT(0, status.held[KTCM_DOWN] + status.held[KTCM_UP]);
+		/* TCP with small queues is so slow that it looks full before */
+		if (!variant->buf_len)
+			EXPECT_LT(0, status.held[KTCM_DOWN] +
+				     status.held[KTCM_UP]);
 		krelay_shut(&self->r.fd);
 		self->flow.idle_ms = 0;
 		self->remote.deaf = self->local.deaf = false;
@@ -270,7 +273,8 @@ TEST_F_TIMEOUT(closed, and_begun_again, TIMEOUT_S)
 	ASSERT_EQ(0, begin(self));
 	self->close_at = 0;
 	for (i = 0; i < ROUNDS; i++) {
-		self->close_at += kflow_random(&self->seed, variant->close_max / 8);
+		self->close_at += kflow_random(&self->seed,
+					       variant->close_max / 8);
 		ASSERT_EQ(0, kflow_run_until(&self->flow, at_the_moment, self));
 		krelay_shut(&self->r.fd);
 		ASSERT_EQ(0, krelay_start(&self->r, &self->opts));
@@ -384,7 +388,7 @@ TEST_F_TIMEOUT(closed, on_its_way_to_nobody, TIMEOUT_S)
  * A process that begins a relay, says so, and is killed while it runs; its
  * parent has the sockets.
  */
-static pid_t holder(FIXTURE_DATA(closed) *self, int channel)
+static pid_t holder(struct _test_data_closed *self, int channel)
 {
 	pid_t pid = fork();
 

@@ -84,7 +84,7 @@ static uint64_t flow_len(void)
 	return (mb ? strtoull(mb, NULL, 10) : 8) * MB;
 }
 
-static void prepare(FIXTURE_DATA(flow) *self, uint64_t len)
+static void prepare(struct _test_data_flow *self, uint64_t len)
 {
 	kflow_init(&self->flow, &self->remote, self->r.remote, true,
 		   &self->local, self->r.local, false, len);
@@ -188,7 +188,7 @@ TEST_F_TIMEOUT(flow, slow_readers, TIMEOUT_S)
 
 static bool tiny_has_come(void *arg)
 {
-	FIXTURE_DATA(flow) *self = arg;
+	struct _test_data_flow *self = arg;
 
 	return self->local.received == self->remote.sent &&
 	       self->remote.received == self->local.sent;

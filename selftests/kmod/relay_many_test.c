@@ -83,7 +83,7 @@ FIXTURE_TEARDOWN(many)
 		close(self->dev);
 }
 
-static void prepare(FIXTURE_DATA(many) *self, uint64_t len)
+static void prepare(struct _test_data_many *self, uint64_t len)
 {
 	unsigned int i;
 

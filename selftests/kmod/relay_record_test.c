@@ -68,7 +68,7 @@ FIXTURE_TEARDOWN(record)
 }
 
 /* So many more bytes each way, on top of those that have gone before. */
-static int more(FIXTURE_DATA(record) *self, uint64_t len)
+static int more(struct _test_data_record *self, uint64_t len)
 {
 	self->remote.send_len += len;
 	self->local.recv_len += len;
@@ -219,8 +219,9 @@ TEST_F(record, an_unknown_type)
 	EXPECT_EQ(0, memcmp("odd", self->ev.record, 3));
 }
 
-static int set_key(const FIXTURE_VARIANT(record) *variant, int fd,
-		   int direction, enum kpair_who sender, unsigned int generation)
+static int set_key(const struct _fixture_variant_record *variant, int fd,
+		   int direction, enum kpair_who sender,
+		   unsigned int generation)
 {
 	return kpair_set(fd, direction, TLS_1_3_VERSION, variant->cipher,
 			 sender, generation);
