@@ -420,8 +420,11 @@ int ktc_conn_info(const struct ktc_conn *conn, struct ktc_conn_info *out)
 	info.connect_us = conn->connect_us;
 	info.handshake_us = conn->handshake_us;
 	info.state = conn_state_name(conn->state);
-	if (conn->relay)
-		info.relay = KTC_LANE_LOOP;
+	if (conn->relay) {
+		info.relay = relay_has_module(conn->relay) ? KTC_LANE_MODULE :
+							     KTC_LANE_LOOP;
+		info.why_not_module = conn->relay->why;
+	}
 	if (conn->fd >= 0 && conn->state < CONN_CLOSED) {
 		info.addr_len = sizeof(info.addr);
 		if (getpeername(conn->fd, (struct sockaddr *)&info.addr,

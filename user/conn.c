@@ -113,6 +113,8 @@ static uint64_t conn_next_us(const struct ktc_conn *conn)
 		at = MIN(at, dial_next_us(conn));
 	if (conn->state == CONN_CLOSING)
 		at = MIN(at, conn->drain_at_us);
+	if (conn->relay && conn->relay->quiet)
+		at = MIN(at, conn->relay->quiet_until_us);
 	return at;
 }
 
@@ -261,7 +263,8 @@ const struct ossl_hooks conn_ossl_hooks = {
 bool conn_may_send(const struct ktc_conn *conn)
 {
 	return (conn->state == CONN_OPEN || conn->state == CONN_CLOSING) &&
-	       conn->move == MOVE_NONE && !conn->key_update_sent;
+	       conn->move == MOVE_NONE && !conn->key_update_sent &&
+	       !relay_has_module(conn->relay);
 }
 
 bool conn_says_goodbye(const struct ktc_conn *conn)
@@ -496,6 +499,7 @@ void conn_completion(struct ktc_conn *conn, const struct ring_tag *tag,
 		break;
 	case RING_RELAY_RECV:
 	case RING_RELAY_SEND:
+	case RING_RELAY_READ:
 		relay_completion(conn, tag->op, res, flags);
 		break;
 	default: /* a cancel: what it did shows elsewhere */
@@ -548,8 +552,12 @@ void conn_timer(struct ktc_conn *conn)
 	}
 	if (conn->state == CONN_WAITING)
 		conn_look_again(conn);
-	if (conn->state < CONN_ENDING && now >= idle_until(conn))
-		conn_fail(conn, -KTC_E_IDLE_TIMEOUT, 0);
+	if (conn->state < CONN_ENDING && now >= idle_until(conn)) {
+		if (relay_module_active(conn))
+			conn->active_us = now;
+		else
+			conn_fail(conn, -KTC_E_IDLE_TIMEOUT, 0);
+	}
 	if (conn->state < CONN_ENDING && now >= tickets_until(conn))
 		conn->free_setup = true;
 	conn_pump(conn);

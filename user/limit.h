@@ -77,6 +77,13 @@
 #define LIMIT_RELAY_PIECES	16u
 #define LIMIT_RELAY_GATHER	16u	/* of these in one send */
 
+/* the kernel module: how often it is looked for, and how long kept open */
+#define LIMIT_MODULE_LOOK_MS	1000u
+#define LIMIT_MODULE_IDLE_MS	1000u
+/* how long a relay keeps still for it; it tells of so many bytes each */
+#define LIMIT_MODULE_QUIET_MS	100u
+#define LIMIT_MODULE_PROGRESS	(4u << 20)
+
 /* loops */
 #define LIMIT_LOOP_CONNS	(1u << 20)
 #define LIMIT_LOOP_BUFFERS	32768u

@@ -66,7 +66,8 @@ int loop_add(struct ktc_loop *loop, struct ktc_conn *conn, uint32_t *slot)
 	if (!loop->nr_free)
 		err = loop_grow(loop);
 	if (!err)
-		err = timer_heap_reserve(&loop->timers, loop->nr_conns + 1);
+		/* its own, and the module's */
+		err = timer_heap_reserve(&loop->timers, loop->nr_conns + 2);
 	if (err)
 		return err;
 	*slot = loop->free_slots[--loop->nr_free];
@@ -166,8 +167,13 @@ static void loop_run_timers(struct ktc_loop *loop)
 {
 	struct timer *timer;
 
-	while ((timer = timer_due(&loop->timers, loop->now_us)))
+	while ((timer = timer_due(&loop->timers, loop->now_us))) {
+		if (timer == &loop->module.timer) {
+			module_idle(&loop->module);
+			continue;
+		}
 		conn_timer(container_of(timer, struct ktc_conn, timer));
+	}
 }
 
 static void loop_arm_timer(struct ktc_loop *loop)
@@ -555,6 +561,8 @@ int loop_new(const struct ktc_loop_opts *opts, struct ktc_loop **out)
 	mem_pool_init(&loop->send_pool, sizeof(struct send_op));
 	mem_pool_init(&loop->control_pool, sizeof(struct control));
 	mem_pool_init(&loop->relay_pool, sizeof(struct relay));
+	mem_pool_init(&loop->event_pool, relay_event_size());
+	module_init(&loop->module);
 	loop->conns_max = opts->conns_max ? opts->conns_max :
 					    DEFAULT_LOOP_CONNS;
 	loop->timer_armed_us = TIMER_NEVER;
@@ -709,6 +717,8 @@ void loop_free(struct ktc_loop *loop)
 	mem_pool_fini(&loop->send_pool);
 	mem_pool_fini(&loop->control_pool);
 	mem_pool_fini(&loop->relay_pool);
+	mem_pool_fini(&loop->event_pool);
+	module_fini(&loop->module, &loop->timers);
 	timer_heap_fini(&loop->timers);
 	ring_fini(&loop->ring);
 	if (loop->host_fd >= 0) {

@@ -8,6 +8,7 @@
 
 #include "event.h"
 #include "mem.h"
+#include "module.h"
 #include "ring.h"
 #include "timer.h"
 
@@ -39,6 +40,8 @@ struct ktc_loop {
 	struct mem_pool send_pool;
 	struct mem_pool control_pool;
 	struct mem_pool relay_pool;
+	struct mem_pool event_pool;	/* what the module tells */
+	struct module module;
 	uint32_t nr_relays;
 	uint32_t relay_bufs;		/* receive buffers that relays hold */
 	struct timer_heap timers;

@@ -28,4 +28,13 @@ struct plane_ops {
 extern const struct plane_ops plane_user;
 extern const struct plane_ops plane_kernel;
 
+/* For a relay in the module, whose records it tells of: */
+
+/* a record that is not data; an error of the socket */
+void plane_kernel_control(struct ktc_conn *conn, uint8_t type,
+			  const uint8_t *p, size_t len);
+void plane_kernel_failed(struct ktc_conn *conn, int err);
+/* Asks the kernel how many records the keys have seen. */
+void plane_kernel_count(struct ktc_conn *conn);
+
 #endif /* KTC_PLANE_H */

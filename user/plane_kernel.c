@@ -131,8 +131,8 @@ static void kernel_alert(struct ktc_conn *conn, const uint8_t *p, size_t len)
 	}
 }
 
-static void kernel_control(struct ktc_conn *conn, uint8_t type,
-			   const uint8_t *p, size_t len)
+void plane_kernel_control(struct ktc_conn *conn, uint8_t type,
+			  const uint8_t *p, size_t len)
 {
 	int err;
 
@@ -184,6 +184,16 @@ static void kernel_count_rx(struct ktc_conn *conn)
 		conn->key_records[KTC_RX] = seq;
 }
 
+void plane_kernel_count(struct ktc_conn *conn)
+{
+	uint64_t seq;
+	int dir;
+
+	for (dir = 0; dir < 2; dir++)
+		if (!handover_seq(conn->fd, conn->suite, dir, &seq))
+			conn->key_records[dir] = seq;
+}
+
 static void kernel_record(struct ktc_conn *conn, uint32_t bid, size_t res)
 {
 	uint8_t *buf = ring_buf(&conn->loop->ring, bid);
@@ -209,10 +219,25 @@ static void kernel_record(struct ktc_conn *conn, uint32_t bid, size_t res)
 	if (!type && !len)
 		conn_fin(conn); /* no record at all: the stream's end */
 	else
-		kernel_control(conn, type, p, len);
+		plane_kernel_control(conn, type, p, len);
 	/* a ticket's plaintext does not lie around in a buffer */
 	mem_wipe(buf, res);
 	loop_buf_give(conn->loop, bid);
+}
+
+void plane_kernel_failed(struct ktc_conn *conn, int err)
+{
+	switch (err) {
+	case -EBADMSG:
+		conn_fail(conn, -KTC_E_DECRYPT, EBADMSG);
+		break;
+	case -EMSGSIZE:
+	case -EINVAL: /* header with another version or length */
+		conn_fail(conn, -KTC_E_RECORD, -err);
+		break;
+	default:
+		conn_fail(conn, err, -err);
+	}
 }
 
 static void kernel_recv_done(struct ktc_conn *conn, int res, int bid)
@@ -242,15 +267,8 @@ static void kernel_recv_done(struct ktc_conn *conn, int res, int bid)
 			conn_fail(conn, -KTC_E_UNEXPECTED, EKEYEXPIRED);
 		conn->rx_rekeyed = false;
 		break;
-	case -EBADMSG:
-		conn_fail(conn, -KTC_E_DECRYPT, EBADMSG);
-		break;
-	case -EMSGSIZE:
-	case -EINVAL: /* header with another version or length */
-		conn_fail(conn, -KTC_E_RECORD, -res);
-		break;
 	default:
-		conn_fail(conn, res, -res);
+		plane_kernel_failed(conn, res);
 	}
 }
 

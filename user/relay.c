@@ -94,13 +94,20 @@ static struct loop_data *piece_new(struct ktc_conn *conn, uint32_t bid,
 
 /* ------------------------------------------------------------------ end -- */
 
-static void relay_cancel(struct ktc_conn *conn, enum ring_op op)
+static bool relay_cancelled(const struct relay *relay, enum ring_op op)
+{
+	if (op == RING_RELAY_RECV)
+		return relay->recv_cancel;
+	return op == RING_RELAY_SEND ? relay->send_cancel : relay->read_cancel;
+}
+
+void relay_cancel(struct ktc_conn *conn, enum ring_op op)
 {
 	struct ring *ring = &conn->loop->ring;
 	struct relay *relay = conn->relay;
 	struct io_uring_sqe *sqe;
 
-	if (op == RING_RELAY_RECV ? relay->recv_cancel : relay->send_cancel)
+	if (relay_cancelled(relay, op))
 		return;
 	if (!ring_room(ring, 1)) {
 		loop_again(conn->loop, conn);
@@ -111,8 +118,10 @@ static void relay_cancel(struct ktc_conn *conn, enum ring_op op)
 	ring_tag(ring, sqe, RING_CANCEL, 0, conn->slot);
 	if (op == RING_RELAY_RECV)
 		relay->recv_cancel = true;
-	else
+	else if (op == RING_RELAY_SEND)
 		relay->send_cancel = true;
+	else
+		relay->read_cancel = true;
 }
 
 static void relay_decide(struct relay *relay, enum ktc_relay_end end, int err)
@@ -141,7 +150,7 @@ static void relay_drop_down(struct ktc_conn *conn)
  * The plain socket is of no use any more. What came from it before is still
  * sent, for a while; then the caller has the connection back.
  */
-static void relay_plain_failed(struct ktc_conn *conn, int err)
+void relay_plain_failed(struct ktc_conn *conn, int err)
 {
 	struct relay *relay = conn->relay;
 
@@ -313,7 +322,8 @@ static bool relay_recv(struct ktc_conn *conn)
 	struct relay *relay = conn->relay;
 	struct io_uring_sqe *sqe;
 
-	if (relay->up_eof || relay->stopping || conn->state >= CONN_ENDING) {
+	if (relay->up_eof || relay->stopping || relay->quiet ||
+	    conn->state >= CONN_ENDING) {
 		if (relay->recv_armed)
 			relay_cancel(conn, RING_RELAY_RECV);
 		return true;
@@ -405,6 +415,10 @@ void relay_completion(struct ktc_conn *conn, enum ring_op op, int res,
 		relay_send_done(conn, res);
 		return;
 	}
+	if (op == RING_RELAY_READ) {
+		relay_module_read(conn, res);
+		return;
+	}
 	if (flags & IORING_CQE_F_BUFFER) {
 		bid = flags >> IORING_CQE_BUFFER_SHIFT;
 		conn->loop->ring.bufs_out++;
@@ -426,7 +440,8 @@ static bool relay_is_over(struct ktc_conn *conn)
 {
 	struct relay *relay = conn->relay;
 
-	if (relay->send_busy || relay->recv_armed || conn->state != CONN_OPEN)
+	if (relay->send_busy || relay->recv_armed ||
+	    relay_has_module(relay) || conn->state != CONN_OPEN)
 		return false;
 	if (relay->end == KTC_END_PLAIN)
 		return !relay->nr_up || relay->gave_up;
@@ -460,9 +475,15 @@ void relay_pump(struct ktc_conn *conn)
 {
 	struct relay *relay = conn->relay;
 	unsigned int part = conn->recv_paused ? 2 : 1;
+	bool still;
 
 	relay_hurry(conn);
-	conn->recv_paused = relay->stopping || relay->end != KTC_END_NONE ||
+	still = relay_module_pump(conn);
+	if (relay_has_module(relay)) {
+		conn->recv_paused = true;
+		return;
+	}
+	conn->recv_paused = still || relay->stopping || relay->end != KTC_END_NONE ||
 			    relay->nr_down >= LIMIT_RELAY_PIECES / part;
 	if (!relay_send(conn) || !relay_recv(conn))
 		loop_again(conn->loop, conn);
@@ -489,8 +510,12 @@ void relay_deadline(struct ktc_conn *conn)
 
 bool relay_flush(struct ktc_conn *conn)
 {
-	bool room = relay_send(conn) && relay_recv(conn);
+	bool room;
 
+	relay_module_end(conn);
+	if (relay_has_module(conn->relay))
+		return conn->inflight;
+	room = relay_send(conn) && relay_recv(conn);
 	relay_end_down(conn);
 	if (!room)
 		loop_again(conn->loop, conn);
@@ -569,6 +594,7 @@ int relay_start(struct ktc_conn *conn, int fd, uint32_t flags)
 	relay->fd = fd;
 	relay->fd_flags = fd_flags;
 	relay->flags = flags;
+	relay->module_fd = -1;
 	relay->moved_by = KTC_LANE_LOOP;
 	event_queue_init(&relay->down);
 	conn->relay = relay;

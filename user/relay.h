@@ -29,11 +29,17 @@ struct relay {
 	int fd;				/* the caller's */
 	int fd_flags;			/* as they were, for fcntl() */
 	int err;			/* with end */
+	int module_fd;			/* the module's relay; or -1 */
+	void *event;			/* where that is read to */
+	uint64_t counted[2];		/* of its bytes, by KTCM_* */
+	uint64_t quiet_until_us;	/* for the module, no longer */
+	uint64_t again_us;		/* when to try the module again */
 	uint32_t flags;			/* KTC_RELAY_* */
 	uint16_t nr_down;		/* pieces in down */
 	uint16_t nr_up;			/* pieces in the send queue */
 	uint8_t end;			/* enum ktc_relay_end, once it is known */
 	uint8_t moved_by;		/* enum ktc_lane */
+	uint8_t why;			/* enum ktc_reason: not the module */
 	bool recv_armed : 1;		/* of fd */
 	bool recv_cancel : 1;		/* asked to stop */
 	bool recv_full : 1;		/* not again before there is room */
@@ -43,6 +49,10 @@ struct relay {
 	bool down_shut : 1;		/* fd has been told so */
 	bool stopping : 1;		/* ktc_conn_close() */
 	bool gave_up : 1;		/* nothing is sent any more */
+	bool quiet : 1;			/* the module wants the sockets */
+	bool read_armed : 1;		/* of module_fd */
+	bool read_cancel : 1;
+	bool module_stop : 1;		/* its END is due */
 };
 
 /* ktc_relay(), its arguments checked but for fd. */
@@ -72,5 +82,25 @@ void relay_up_ended(struct ktc_conn *conn, struct send_op *op);
 /* loop.c: the event, for which the relay was kept, is told */
 void relay_fill(struct ktc_loop *loop, struct relay *relay,
 		struct ktc_event *ev);
+
+/* relay.c, for relay_module.c: stop what is under way; the socket failed */
+void relay_cancel(struct ktc_conn *conn, enum ring_op op);
+void relay_plain_failed(struct ktc_conn *conn, int err);
+
+/* ---------------------------------------------------------- relay_module.c */
+
+size_t relay_event_size(void);
+/* True: the sockets are the module's, or about to be; keep still. */
+bool relay_module_pump(struct ktc_conn *conn);
+void relay_module_read(struct ktc_conn *conn, int res);
+/* The connection ends: the sockets come back, now or with a completion. */
+void relay_module_end(struct ktc_conn *conn);
+/* conn.c, at the idle deadline: bytes have passed all the same */
+bool relay_module_active(struct ktc_conn *conn);
+
+static inline bool relay_has_module(const struct relay *relay)
+{
+	return relay && relay->module_fd >= 0;
+}
 
 #endif /* KTC_RELAY_H */

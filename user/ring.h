@@ -34,6 +34,7 @@ enum ring_op {
 	RING_SPLICE_OUT,
 	RING_RELAY_RECV,	/* of the plain socket, as the next */
 	RING_RELAY_SEND,
+	RING_RELAY_READ,	/* of the module's relay */
 	RING_NR_OPS
 };
 

@@ -107,6 +107,16 @@ static int real_close(int fd)
 	return result(close(fd));
 }
 
+static int real_open(const char *path, int flags)
+{
+	return result(open(path, flags));
+}
+
+static int real_ioctl(int fd, unsigned long request, void *arg)
+{
+	return result(ioctl(fd, request, arg));
+}
+
 static int real_eventfd(void)
 {
 	return result(eventfd(0, EFD_CLOEXEC));
@@ -191,6 +201,8 @@ const struct sys_ops sys_real = {
 	.outq = real_outq,
 	.pipe = real_pipe,
 	.close = real_close,
+	.open = real_open,
+	.ioctl = real_ioctl,
 	.eventfd = real_eventfd,
 	.ring_init = real_ring_init,
 	.completion = real_completion,

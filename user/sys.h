@@ -33,6 +33,8 @@ struct sys_ops {
 	int (*outq)(int fd);		/* SIOCOUTQ: bytes TCP still holds */
 	int (*pipe)(int fds[2]);
 	int (*close)(int fd);
+	int (*open)(const char *path, int flags);
+	int (*ioctl)(int fd, unsigned long request, void *arg);
 	int (*eventfd)(void);
 	int (*ring_init)(unsigned int entries, struct io_uring *ring,
 			 struct io_uring_params *params);

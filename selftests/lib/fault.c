@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "module.h"
 #include "ring.h"
 #include "sys.h"
 
@@ -63,6 +64,8 @@ static const struct {
 	[FAULT_OUTQ] = { "outq", EINVAL, false },
 	[FAULT_PIPE] = { "pipe", EMFILE, false },
 	[FAULT_CLOSE] = { "close", EIO, false },
+	[FAULT_OPEN] = { "open", ENOENT, false },
+	[FAULT_IOCTL] = { "ioctl", ENOMEM, false },
 	[FAULT_EVENTFD] = { "eventfd", EMFILE, false },
 	[FAULT_RING_INIT] = { "ring_init", ENOMEM, false },
 	[FAULT_LOOKUP] = { "lookup", EAI_AGAIN, true },
@@ -188,6 +191,21 @@ static int fault_eventfd(void)
 	return err ? -err : fd_new(sys_real.eventfd());
 }
 
+static int fault_open(const char *path, int flags)
+{
+	int err = fault_now(FAULT_OPEN);
+
+	return err ? -err : fd_new(sys_real.open(path, flags));
+}
+
+static int fault_ioctl(int fd, unsigned long request, void *arg)
+{
+	int err = fault_now(FAULT_IOCTL);
+	int ret = err ? -err : sys_real.ioctl(fd, request, arg);
+
+	return request == KTCM_IOC_RELAY ? fd_new(ret) : ret;
+}
+
 static int fault_pipe(int fds[2])
 {
 	int err = -fault_now(FAULT_PIPE);
@@ -298,6 +316,7 @@ static int fault_completion(unsigned int op, int res)
 		[RING_SPLICE_OUT] = FAULT_CQE_SPLICE,
 		[RING_RELAY_RECV] = FAULT_CQE_RECV,
 		[RING_RELAY_SEND] = FAULT_CQE_SEND,
+		[RING_RELAY_READ] = FAULT_CQE_READ,
 	};
 	int err;
 
@@ -392,6 +411,8 @@ static struct sys_ops fault_ops = {
 	.outq = fault_outq,
 	.pipe = fault_pipe,
 	.close = fault_close,
+	.open = fault_open,
+	.ioctl = fault_ioctl,
 	.eventfd = fault_eventfd,
 	.ring_init = fault_ring_init,
 	.completion = fault_completion,
