@@ -223,7 +223,7 @@ static bool holds(const struct ktc_conn *conn)
 	    !status.held[KTCM_DOWN] || status.bytes[KTCM_DOWN] != bytes)
 		looks = 0;
 	bytes = status.bytes[KTCM_DOWN];
-	return looks++ > 20; /* a socket's buffer grows before it is full */
+	return looks++ > 60; /* a socket's buffer grows before it is full */
 }
 
 #define PLAIN_GOT(n) \
