@@ -238,16 +238,21 @@ static void judge_loop(struct sweep *s)
 	const struct ktc_loop *loop = s->d.loop;
 
 	if (loop->nr_conns || loop->conn_pool.live || loop->setup_pool.live ||
-	    loop->send_pool.live || loop->control_pool.live)
+	    loop->send_pool.live || loop->control_pool.live ||
+	    loop->relay_pool.live || loop->event_pool.live ||
+	    loop->nr_relays || loop->relay_bufs)
 		sweep_wrong(s, "the loop keeps %u connections, %zu objects",
 			    loop->nr_conns,
 			    loop->conn_pool.live + loop->setup_pool.live +
 				    loop->send_pool.live +
-				    loop->control_pool.live);
+				    loop->control_pool.live +
+				    loop->relay_pool.live +
+				    loop->event_pool.live);
 	if (loop->ring.bufs_out)
 		sweep_wrong(s, "%u receive buffers are lost",
 			    loop->ring.bufs_out);
-	if (loop->timers.count)
+	/* the module's device is closed a little later */
+	if (loop->timers.count > (loop->module.timer.index != 0))
 		sweep_wrong(s, "a timer is left");
 }
 
