@@ -200,8 +200,8 @@ struct ktc_conn {
 	bool closing_asked : 1;
 	bool close_notify_sent : 1;
 	bool shut : 1;			/* SHUT_WR done */
-	bool relayed : 1;		/* ktc_relay() has begun, and may be over */
-	bool tx_over : 1;		/* close_notify when the queue is empty */
+	bool relayed : 1;		/* ktc_relay() has begun */
+	bool tx_over : 1;		/* then close_notify */
 	bool detach : 1;			/* asked for */
 	bool detached : 1;
 	bool no_tickets : 1;

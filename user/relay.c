@@ -457,7 +457,7 @@ static bool relay_is_over(struct ktc_conn *conn)
 	return true;
 }
 
-/* What is to end, ends within the close deadline; a move has one of its own. */
+/* What is to end, ends within the close deadline; a move has its own. */
 static void relay_hurry(struct ktc_conn *conn)
 {
 	struct relay *relay = conn->relay;

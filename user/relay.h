@@ -37,7 +37,7 @@ struct relay {
 	uint32_t flags;			/* KTC_RELAY_* */
 	uint16_t nr_down;		/* pieces in down */
 	uint16_t nr_up;			/* pieces in the send queue */
-	uint8_t end;			/* enum ktc_relay_end, once it is known */
+	uint8_t end;			/* enum ktc_relay_end, once known */
 	uint8_t moved_by;		/* enum ktc_lane */
 	uint8_t why;			/* enum ktc_reason: not the module */
 	bool recv_armed : 1;		/* of fd */

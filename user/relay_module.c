@@ -249,9 +249,10 @@ static void module_begin(struct ktc_conn *conn)
 	}
 	mem_pool_put(&loop->event_pool, relay->event);
 	relay->event = NULL;
-	module_try_again(relay, fd == -ENFILE || fd == -EMFILE ||
-				fd == -ENOMEM || fd == -EAGAIN ?
-				KTC_WHY_MODULE_BUSY : KTC_WHY_MODULE_REFUSED);
+	if (fd == -ENFILE || fd == -EMFILE || fd == -ENOMEM || fd == -EAGAIN)
+		module_try_again(relay, KTC_WHY_MODULE_BUSY);
+	else
+		module_try_again(relay, KTC_WHY_MODULE_REFUSED);
 }
 
 /* ----------------------------------------------------------------- pump -- */

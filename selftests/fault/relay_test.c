@@ -79,7 +79,7 @@ static bool far_is_right(struct sweep *s, int far, uint64_t before)
 
 	while ((n = recv(far, buf + got, sizeof(buf) - got, MSG_DONTWAIT)) > 0)
 		got += n;
-	/* a send that a test's fault called failed has been made all the same */
+	/* a send that a fault called failed has been made all the same */
 	if (before + got < s->c.moved[KTC_RX])
 		return sweep_wrong(s, "%zu bytes, %llu told", got,
 				   (unsigned long long)s->c.moved[KTC_RX]);

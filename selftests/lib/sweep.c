@@ -252,7 +252,7 @@ static void judge_loop(struct sweep *s)
 		sweep_wrong(s, "%u receive buffers are lost",
 			    loop->ring.bufs_out);
 	/* the module's device is closed a little later */
-	if (loop->timers.count > (loop->module.timer.index != 0))
+	if (loop->timers.count > !!loop->module.timer.index)
 		sweep_wrong(s, "a timer is left");
 }
 
