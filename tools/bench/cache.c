@@ -352,14 +352,14 @@ out:
 
 static bool wanted(int choice, int value)
 {
-	return choice == BENCH_CACHE_ALL || choice == value;
+	return choice == BENCH_ALL || choice == value;
 }
 
 /* The order of choosing from one origin is the same, however it is chosen. */
 static bool has_skew(const struct cache_options *o, uint32_t origins,
 		     enum cache_skew skew)
 {
-	if (origins == 1 && o->skew == BENCH_CACHE_ALL)
+	if (origins == 1 && o->skew == BENCH_ALL)
 		return skew == CACHE_UNIFORM;
 	return wanted(o->skew, (int)skew);
 }
@@ -387,7 +387,7 @@ static void plan(struct cache_result *res)
 	struct cache_row like = { 0 };
 	unsigned int op, i, skew;
 
-	res->stores = o->store == BENCH_CACHE_ALL ? CACHE_NR_STORES : 1;
+	res->stores = o->store == BENCH_ALL ? CACHE_NR_STORES : 1;
 	for (op = 0; op < CACHE_NR_OPS; op++)
 		for (i = 0; i < res->origins.count; i++)
 			for (skew = 0; skew < CACHE_NR_SKEWS; skew++) {

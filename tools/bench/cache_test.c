@@ -295,9 +295,9 @@ static void every_combination_is_measured_as_often_as_asked(void)
 	const struct cache_options opts = {
 		.threads = "1,2",
 		.origins = "1,3",
-		.op = BENCH_CACHE_ALL,
-		.skew = BENCH_CACHE_ALL,
-		.store = BENCH_CACHE_ALL,
+		.op = BENCH_ALL,
+		.skew = BENCH_ALL,
+		.store = BENCH_ALL,
 		.duration_ms = 1,
 		.repeat = 2,
 	};

@@ -15,6 +15,8 @@
 #include "cache.h"
 #include "cache_report.h"
 #include "connect.h"
+#include "relay.h"
+#include "relay_report.h"
 #include "report.h"
 #include "stream.h"
 
@@ -25,6 +27,7 @@
 
 #define FIELD(f) offsetof(struct options, f)
 #define CACHE_FIELD(f) offsetof(struct cache_options, f)
+#define RELAY_FIELD(f) offsetof(struct relay_options, f)
 
 static const struct opt_choice on_off[] = {
 	{ "on", 1 },
@@ -187,21 +190,21 @@ static const struct opt output[] = {
 };
 
 static const struct opt_choice cache_ops[] = {
-	{ "all", BENCH_CACHE_ALL },
+	{ "all", BENCH_ALL },
 	{ "take+give", CACHE_TAKE_GIVE },
 	{ "share", CACHE_SHARE },
 	{ NULL, 0 },
 };
 
 static const struct opt_choice cache_skews[] = {
-	{ "all", BENCH_CACHE_ALL },
+	{ "all", BENCH_ALL },
 	{ "uniform", CACHE_UNIFORM },
 	{ "zipf", CACHE_ZIPF },
 	{ NULL, 0 },
 };
 
 static const struct opt_choice cache_store_ids[] = {
-	{ "all", BENCH_CACHE_ALL },
+	{ "all", BENCH_ALL },
 	{ "inventory", CACHE_INVENTORY },
 	{ "mutex-list", CACHE_MUTEX_LIST },
 	{ "sharded-mutex", CACHE_SHARDED_MUTEX },
@@ -246,6 +249,100 @@ static const struct opt cache_output[] = {
 static const struct opt_group cache_groups[] = {
 	{ "Load", cache_load },
 	{ "Output", cache_output },
+	{ NULL, NULL },
+};
+
+static const struct opt_choice relay_ways[] = {
+	{ "all", BENCH_ALL },	      { "module", RELAY_MODULE },
+	{ "kernel", RELAY_KERNEL },   { "user", RELAY_USER },
+	{ "nginx", RELAY_NGINX },     { NULL, 0 },
+};
+
+static const struct opt_choice relay_plains[] = {
+	{ "all", BENCH_ALL },
+	{ "tcp", RELAY_TCP },
+	{ "unix", RELAY_UNIX },
+	{ NULL, 0 },
+};
+
+static const struct opt_choice relay_loads[] = {
+	{ "all", BENCH_ALL },
+	{ "down", RELAY_DOWN },
+	{ "up", RELAY_UP },
+	{ "pingpong", RELAY_PINGPONG },
+	{ "down-small", RELAY_DOWN_SMALL },
+	{ "up-small", RELAY_UP_SMALL },
+	{ NULL, 0 },
+};
+
+static const struct opt_choice relay_versions[] = {
+	{ "1.2", BENCH_TLS_1_2 },
+	{ "1.3", BENCH_TLS_1_3 },
+	{ NULL, 0 },
+};
+
+static const struct opt relay_load[] = {
+	{ .name = "way", .type = OPT_CHOICE, .field = RELAY_FIELD(way),
+	  .arg = "WHICH", .def = "all", .choices = relay_ways,
+	  .help = "who relays: the kernel module, the library's loop on the "
+		  "kernel or the user plane, nginx" },
+	{ .name = "plain", .type = OPT_CHOICE, .field = RELAY_FIELD(plain),
+	  .arg = "KIND", .def = "all", .choices = relay_plains,
+	  .help = "kind of the plain socket" },
+	{ .name = "load", .type = OPT_CHOICE, .field = RELAY_FIELD(load),
+	  .arg = "WHAT", .def = "all", .choices = relay_loads,
+	  .help = "what goes through" },
+	{ .name = "bytes", .letter = 'b', .type = OPT_BYTES,
+	  .field = RELAY_FIELD(bytes), .arg = "BYTES", .def = "8M", .min = 1,
+	  .max = UINT64_C(1) << 40, .help = "of one run with large messages" },
+	{ .name = "messages", .letter = 'n', .type = OPT_UINT,
+	  .field = RELAY_FIELD(messages), .arg = "N", .def = "3000", .min = 1,
+	  .max = UINT64_C(1) << 32,
+	  .help = "of one run with small ones" },
+	{ .name = "message", .type = OPT_BYTES, .field = RELAY_FIELD(message),
+	  .arg = "BYTES", .def = "16k", .min = 1, .max = RELAY_MESSAGE_MAX,
+	  .help = "a large message" },
+	{ .name = "small", .type = OPT_BYTES, .field = RELAY_FIELD(small),
+	  .arg = "BYTES", .def = "256", .min = 1, .max = RELAY_MESSAGE_MAX,
+	  .help = "a small message" },
+	{ .name = "repeat", .letter = 'r', .type = OPT_UINT,
+	  .field = RELAY_FIELD(repeat), .arg = "N", .def = "3", .min = 1,
+	  .max = RELAY_REPEAT_MAX, .help = "how many runs of each" },
+	{ .name = "timeout", .type = OPT_MS, .field = RELAY_FIELD(timeout_ms),
+	  .arg = "TIME", .def = "60s", .min = 1, .max = 86400000,
+	  .help = "longest time of one run" },
+	{ .name = NULL },
+};
+
+static const struct opt relay_how[] = {
+	{ .name = "tls", .type = OPT_CHOICE, .field = RELAY_FIELD(tls),
+	  .arg = "VERSION", .def = "1.3", .choices = relay_versions,
+	  .help = "version of TLS" },
+	{ .name = "nginx", .type = OPT_STRING, .field = RELAY_FIELD(nginx),
+	  .arg = "PROGRAM", .def = "nginx", .help = "which nginx" },
+	{ .name = "nginx-module", .type = OPT_STRING,
+	  .field = RELAY_FIELD(nginx_module), .arg = "FILE",
+	  .help = "its stream module (default: where Debian has it; built in "
+		  "if that is not there)" },
+	{ .name = "alone", .type = OPT_FLAG, .field = RELAY_FIELD(alone),
+	  .help = "nothing else runs on this machine: kernel threads work for "
+		  "the relay" },
+	{ .name = NULL },
+};
+
+static const struct opt relay_output[] = {
+	{ .name = "json", .type = OPT_FLAG, .field = RELAY_FIELD(json),
+	  .help = "print one JSON document" },
+	{ .name = "live", .type = OPT_FLAG, .field = RELAY_FIELD(live),
+	  .help = "say on standard error what is measured, also when that is "
+		  "no terminal" },
+	{ .name = NULL },
+};
+
+static const struct opt_group relay_groups[] = {
+	{ "Load", relay_load },
+	{ "Relay", relay_how },
+	{ "Output", relay_output },
 	{ NULL, NULL },
 };
 
@@ -437,6 +534,43 @@ static int cmd_cache(const struct opt_command *cmd, int argc, char **argv)
 	return status;
 }
 
+static int relay_run_and_report(const struct relay_options *o)
+{
+	struct relay_result result;
+	char why[512];
+	int failed;
+
+	if (relay_run(&result, o, why, sizeof(why)))
+		return usage(why);
+	failed = relay_report(&result, stdout);
+	relay_fini(&result);
+	if (failed < 0)
+		return usage("the report could not be written");
+	return failed ? EXIT_FAILED : 0;
+}
+
+static int cmd_relay(const struct opt_command *cmd, int argc, char **argv)
+{
+	struct relay_options o = { .argc = argc };
+	char why[OPT_WHY_LEN];
+	int at, status = 0;
+
+	o.argv = copy_argv(argc, argv);
+	if (!o.argv)
+		return usage("out of memory");
+	at = opt_parse(cmd->groups, &o, argc, argv, why, sizeof(why));
+	if (at == OPT_HELP)
+		opt_help_command(stdout, "ktc-bench", cmd);
+	else if (at < 0)
+		status = usage(why);
+	else if (at != argc)
+		status = usage("relay has no target");
+	else
+		status = relay_run_and_report(&o);
+	free(o.argv);
+	return status;
+}
+
 static const struct opt_command commands[] = {
 	{ "connect", "HOST:PORT|unix:PATH",
 	  "Open and close connections in a closed loop: connections per "
@@ -450,6 +584,11 @@ static const struct opt_command commands[] = {
 	  "Take sessions from the inventory and give them back, without any "
 	  "connection: operations per second, beside three other stores.",
 	  cache_groups, cmd_cache },
+	{ "relay", "",
+	  "Stand between a TLS origin and a plain socket, all on this machine: "
+	  "CPU time per byte and per message of the kernel module, of the "
+	  "library's loop, and of nginx.",
+	  relay_groups, cmd_relay },
 	{ NULL, NULL, NULL, NULL, NULL },
 };
 

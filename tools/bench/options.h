@@ -75,8 +75,8 @@ struct options {
 	bool fail_ok;
 };
 
-/* a choice of the command cache: every one there is */
-#define BENCH_CACHE_ALL (-1)
+/* a choice of the commands cache and relay: every one there is */
+#define BENCH_ALL (-1)
 
 /* what the command cache is asked for */
 struct cache_options {
@@ -84,11 +84,32 @@ struct cache_options {
 	char **argv;
 	const char *threads; /* lists of numbers */
 	const char *origins;
-	int op; /* enum cache_op, or BENCH_CACHE_ALL */
-	int skew; /* enum cache_skew, or BENCH_CACHE_ALL */
-	int store; /* enum cache_store_id, or BENCH_CACHE_ALL */
+	int op; /* enum cache_op, or BENCH_ALL */
+	int skew; /* enum cache_skew, or BENCH_ALL */
+	int store; /* enum cache_store_id, or BENCH_ALL */
 	uint64_t duration_ms; /* of one run of one store */
 	uint64_t repeat;
+	bool json;
+	bool live;
+};
+
+/* what the command relay is asked for */
+struct relay_options {
+	int argc; /* as typed, for the report */
+	char **argv;
+	int way; /* enum relay_way, or BENCH_ALL */
+	int plain; /* enum relay_plain, or BENCH_ALL */
+	int load; /* enum relay_load, or BENCH_ALL */
+	uint64_t bytes; /* of one run with large messages */
+	uint64_t messages; /* of one run with small ones */
+	uint64_t message; /* bytes of a large one */
+	uint64_t small; /* and of a small one */
+	uint64_t repeat;
+	uint64_t timeout_ms; /* of one step */
+	int tls; /* enum bench_tls */
+	const char *nginx; /* program */
+	const char *nginx_module; /* to load; NULL: it is built in */
+	bool alone; /* nothing else runs on the machine */
 	bool json;
 	bool live;
 };
