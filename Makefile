@@ -241,7 +241,7 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 # Building comes in a make of its own, so that set-up is over before it.
 .PHONY: setup check check-native check-vm check-kmod check-debug-kernel \
 	check-upstream kmods check-asan check-ubsan check-tsan check-san-run \
-	torture demo style layers
+	torture demo bench-relay style layers
 
 RUN_TESTS := tools/dev/run-tests
 SUM := tools/dev/ktap-sum
@@ -331,6 +331,11 @@ demo:
 	@tools/dev/setup demo
 	@$(MAKE) $(JOBS) all
 	@selftests/e2e/demo.sh
+
+bench-relay:
+	@tools/dev/setup demo
+	@$(MAKE) $(JOBS) all
+	@RELAY_KERNEL=$(KERNEL) selftests/e2e/relay-bench.sh
 
 style:
 	@tools/dev/setup style
@@ -445,6 +450,7 @@ clean:
 #: install uninstall  PREFIX=/usr/local DESTDIR= LIBDIR= MANDIR=
 #: kmod               the kernel module; KDIR=<headers of the kernel>
 #: demo               a TLS server in a VM, and what the library does with it
+#: bench-relay        what a relay costs, in a VM; KERNEL=, after make kmod
 #: check              all tests, here and in VMs (kernels 6.1 and 7.3)
 #: check-native       only those that need no VM
 #: check-vm           only those in a VM; KERNEL=6.1, 6.12 or 7.3
