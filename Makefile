@@ -448,12 +448,18 @@ clean:
 #: all                the library, the tools and the test programs (default)
 #: lib tools tests    each of these alone
 #: install uninstall  PREFIX=/usr/local DESTDIR= LIBDIR= MANDIR=
-#: kmod               the kernel module; KDIR=<headers of the kernel>
+#: kmod               the kernel module; KDIR=<headers of the kernel>, or
+#:                    KERNEL=6.1, 6.12, 7.3, uml or uml-debug: see VMs
 #: demo               a TLS server in a VM, and what the library does with it
 #: bench-relay        what a relay costs, in a VM; KERNEL=, after make kmod
-#: check              all tests, here and in VMs (kernels 6.1 and 7.3)
+#: check              all tests, here and in VMs (kernels 6.1 and 7.3; those of
+#:                    the module on 6.12 too)
 #: check-native       only those that need no VM
 #: check-vm           only those in a VM; KERNEL=6.1, 6.12 or 7.3
+#: check-kmod         the module's tests in VMs; KERNEL=6.1, or all three
+#: check-debug-kernel the same on a kernel that looks for faults (User Mode
+#:                    Linux with KASAN, lockdep and others; built once)
+#: check-upstream     the kernel's test of kTLS, with and without the module
 #: check-asan         unit and fault tests under AddressSanitizer
 #: check-ubsan        the same under UndefinedBehaviorSanitizer
 #: check-tsan         the same under ThreadSanitizer
