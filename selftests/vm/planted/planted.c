@@ -7,7 +7,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/compiler.h>
-#include <linux/delay.h>
 #include <linux/init.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -69,9 +68,12 @@ static void lock_inversion(void)
 
 static void sleep_in_atomic(void)
 {
+	char *p;
+
 	spin_lock(&spin);
-	msleep(1);
+	p = object();
 	spin_unlock(&spin);
+	kfree(p);
 }
 
 static void leak(void)
