@@ -168,8 +168,9 @@ TEST_F(attach, gives_what_three_calls_give)
 	err = by_setsockopt(&self->model, &done);
 	if (!done)
 		SKIP(return, "this kernel has no kTLS");
-	EXPECT_EQ(err, ATTACH());
-	EXPECT_EQ(done, self->arg.done);
+	ASSERT_EQ(err, ATTACH());
+	/* ARIA with TLS 1.3: the calls had set the ULP before they knew */
+	ASSERT_EQ(err == -EINVAL ? 0 : done, self->arg.done);
 	if (err)
 		SKIP(return, "same error %d; no such suite here", err);
 	EXPECT_TRUE(same_keys(fd, model, TLS_TX, self->arg.info_len));
@@ -195,8 +196,9 @@ TEST_F(attach, takes_a_socket_that_has_the_ulp)
 		SKIP(return, "this kernel has no kTLS");
 	ASSERT_EQ(0, err);
 	err = by_setsockopt(&self->model, &done);
-	EXPECT_EQ(err, ATTACH());
-	EXPECT_EQ(done, self->arg.done);
+	ASSERT_EQ(err, ATTACH());
+	/* ARIA with TLS 1.3: the calls had set the ULP before they knew */
+	ASSERT_EQ(err == -EINVAL ? 0 : done, self->arg.done);
 	if (err)
 		SKIP(return, "same error %d; no such suite here", err);
 	ASSERT_EQ(0, kpair_arm(self->pair.fd[KPAIR_REMOTE], variant->version,

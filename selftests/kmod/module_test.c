@@ -2,7 +2,7 @@
 /*
  * Loading and unloading: refused while anything of the module is in use, clean
  * when nothing is, again and again under programs that come and go. Needs root
- * and the module's file: KTC_KO=path. It leaves the module loaded. That the
+ * and the module's file: KTC_TEST_MODULE=path. It leaves the module loaded. That the
  * kernel's log stays clean is for the guest's runner to see.
  */
 #include "kselftest_harness.h"
@@ -29,7 +29,7 @@
 
 static int load(const char *params)
 {
-	const char *ko = getenv("KTC_KO");
+	const char *ko = getenv("KTC_TEST_MODULE");
 	int fd = open(ko, O_RDONLY | O_CLOEXEC), err;
 
 	if (fd < 0)
@@ -73,8 +73,8 @@ FIXTURE_SETUP(module)
 	self->r = (struct krelay){ -1, -1, -1, -1, -1, -1 };
 	if (geteuid())
 		SKIP(return, "needs root");
-	if (!getenv("KTC_KO"))
-		SKIP(return, "KTC_KO does not name the module's file");
+	if (!getenv("KTC_TEST_MODULE"))
+		SKIP(return, "KTC_TEST_MODULE does not name the module's file");
 	err = load("");
 	ASSERT_TRUE(!err || err == -EEXIST)
 	{
@@ -86,7 +86,7 @@ FIXTURE_TEARDOWN(module)
 {
 	krelay_free(&self->r);
 	/* for whoever comes next */
-	if (!geteuid() && getenv("KTC_KO"))
+	if (!geteuid() && getenv("KTC_TEST_MODULE"))
 		(void)load("");
 }
 

@@ -42,7 +42,8 @@ struct ktcm_uring_cmd {
  * struct ktcm_attach - kernel TLS on a socket: ULP, TLS_TX, TLS_RX
  * @abi: KTCM_ABI
  * @flags: 0
- * @fd: an established TCP socket; the ULP may be there already, keys not
+ * @fd: an established TCP socket; the ULP may be there already, keys not. With
+ *	the ULP the peer's FIN may have come (CLOSE_WAIT).
  * @info_len: bytes of @tx and of @rx that count: the size of their cipher's
  *	struct; those after them must be 0
  * @done: receives KTCM_ATTACH_*, also when the command fails
@@ -109,7 +110,8 @@ struct ktcm_attach {
  * A closed relay is stopped: what it had taken from a socket is given to the
  * other one's send queue, over its size if need be, so nothing that was
  * acknowledged is lost; the sockets are as if their owner had read and
- * written himself.
+ * written himself. Only events that were not read go with the relay: stop it
+ * and read on to KTCM_EV_END where they matter.
  *
  * Bytes are sent as by who began the relay. A unix socket's sender who passes
  * descriptors ends it (EOPNOTSUPP): a relay has no use for them.
@@ -241,7 +243,7 @@ struct ktcm_status {
  * @bytes: moved, by direction
  * @records: records other than data
  * @records_dropped: of these, found no room
- * @ends: relays by enum ktcm_end; [KTCM_END_NOT]: closed while they ran
+ * @ends: closed relays by enum ktcm_end; [KTCM_END_NOT]: closed while they ran
  * @lost_bytes: held when a relay was closed, and not taken by a socket that
  *	was still there (no memory)
  * @reserved: 0
