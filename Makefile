@@ -368,7 +368,8 @@ KMOD_OUT ?= build/kmod/$(KREL)
 kmod: $(VERSION_H) | kmod-kernel
 	@$(KMOD_TREE)
 	@tools/dev/kmod-make $(KERNEL) '$(KMOD_OUT)' $(KMOD_FLAGS)
-	@[ '$(KREL)' = $(KERNEL) ] || ln -sfn '$(KREL)' build/kmod/$(KERNEL)
+	@[ '$(KMOD_OUT)' != 'build/kmod/$(KREL)' ] || \
+	[ '$(KREL)' = $(KERNEL) ] || ln -sfn '$(KREL)' build/kmod/$(KERNEL)
 	$(SAY) '  KMOD    $(KMOD_OUT)/kmod/ktlsclient.ko'
 kmod-kernel:
 	@tools/dev/kmod-kernel $(KERNEL)

@@ -5,10 +5,11 @@
  * Static, so that it runs in any root.
  *
  * The host left a folder with the command (argv, NUL between the words), the
- * modules to insert (insmod, NUL between the files) and, under qemu, the names of the modules to load and a seed for the kernel's
- * random numbers. The command's stdout and stderr are pipes which this
- * program pumps to the host, each to a channel of its own: a virtio port or a
- * UART opens once only, a pipe can be opened again as /dev/stderr.
+ * modules to insert (insmod, NUL between the files) and, under qemu, the
+ * names of the modules to load and a seed for the kernel's random numbers.
+ * The command's stdout and stderr are pipes which this program pumps to the
+ * host, each to a channel of its own: a virtio port or a UART opens once
+ * only, a pipe can be opened again as /dev/stderr.
  *
  * What the host may rely on: the last line of the status channel is
  * "exit STATUS TROUBLE", TROUBLE being the number of records in the kernel
@@ -52,7 +53,7 @@
 #define SEED_BYTES	64
 #define CHANNEL_WAIT_MS	20000
 #define MODULES_MAX	8
-/* A module that is still in use after its users are gone: how long, how often */
+/* A module in use after its users are gone: tries, and the pause between */
 #define REMOVE_TRIES	500
 #define REMOVE_PAUSE_MS	10
 /* Records shown from the first bad one on: a splat and its back-trace. */
