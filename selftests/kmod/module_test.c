@@ -2,8 +2,8 @@
 /*
  * Loading and unloading: refused while anything of the module is in use, clean
  * when nothing is, again and again under programs that come and go. Needs root
- * and the module's file: KTC_TEST_MODULE=path. It leaves the module loaded. That the
- * kernel's log stays clean is for the guest's runner to see.
+ * and the module's file, KTC_TEST_MODULE=path. It leaves the module loaded.
+ * That the kernel's log stays clean is for the guest's runner to see.
  */
 #include "kselftest_harness.h"
 

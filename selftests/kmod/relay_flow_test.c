@@ -348,7 +348,7 @@ TEST_F(flow, the_other_direction_ends_first)
 	EXPECT_FALSE(self->remote.eof);
 }
 
-/* The descriptors may be closed: the relay has the sockets. */
+/* The relay has the sockets, whatever becomes of the descriptors. */
 TEST_F(flow, the_sockets_descriptors_may_be_closed)
 {
 	struct ktcm_event end;
@@ -361,7 +361,8 @@ TEST_F(flow, the_sockets_descriptors_may_be_closed)
 	ASSERT_EQ(0, kflow_run(&self->flow));
 	ASSERT_EQ(0, krelay_end(self->r.fd, &end));
 	EXPECT_EQ(KTCM_END_DONE, end.end);
-	/* and gives them up when it ends, before it is closed */
+	/* and a TCP socket of its own until it is closed */
+	krelay_shut(&self->r.fd);
 	self->remote.want_eof = true;
 	self->remote.notified = false;
 	EXPECT_EQ(0, kflow_run(&self->flow));
