@@ -100,7 +100,9 @@ struct setup {
 	size_t out_sent;
 	uint64_t tickets_until_us;	/* kernel plane: SSL goes then */
 	uint64_t weigh_from;		/* bytes at the last abandoned move */
-	struct handover handover;	/* while the chain runs */
+	/* while the kernel is at it: secrets */
+	struct handover handover;
+	struct ktcm_attach attach;
 };
 
 /* How far the way to the kernel plane has come. */
@@ -169,7 +171,7 @@ struct ktc_conn {
 	uint8_t error_state;
 	uint8_t policy;
 	uint8_t move;
-	uint8_t move_left;		/* completions of the chain due */
+	uint8_t move_left;		/* completions due of MOVE_KEYS */
 	uint8_t move_why;		/* of its first failure */
 	uint8_t kernel[2];		/* direction is on the kernel plane */
 	uint8_t why[2];			/* enum ktc_reason: not kernel */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keys into a socket: the ULP, TLS_TX, TLS_RX. What is prepared here is set
- * either by calls (handover_set()) or by the ring, as one chain.
+ * by calls (handover_set()), by the ring as one chain, or by the kernel module
+ * in one command.
  */
 #ifndef KTC_HANDOVER_H
 #define KTC_HANDOVER_H
@@ -24,7 +25,13 @@ void handover_wipe(struct handover *h);
 extern const char handover_ulp[4];	/* "tls", without NUL 3 bytes long */
 
 /* The steps, in their order, and how a failed one is to be read. */
-enum handover_step { HANDOVER_ULP, HANDOVER_TX, HANDOVER_RX, HANDOVER_DONE };
+enum handover_step {
+	HANDOVER_ULP,
+	HANDOVER_TX,
+	HANDOVER_RX,
+	HANDOVER_DONE,
+	HANDOVER_ATTACH,	/* all of them at once, by the module */
+};
 
 /*
  * What a result means: KTC_WHY_NOTHING to go on; another reason: nothing was

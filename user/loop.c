@@ -169,7 +169,8 @@ static void loop_run_timers(struct ktc_loop *loop)
 
 	while ((timer = timer_due(&loop->timers, loop->now_us))) {
 		if (timer == &loop->module.timer) {
-			module_idle(&loop->module);
+			module_idle(&loop->module, &loop->timers,
+				    loop->now_us);
 			continue;
 		}
 		conn_timer(container_of(timer, struct ktc_conn, timer));

@@ -4,9 +4,9 @@
  * handshake or in mid-life. First it grows quiet: what OpenSSL wrote is sent
  * and completed (or the kernel would seal it again), receiving stops at a
  * record boundary (or the kernel would miss a half). Then the keys go in, by
- * one linked chain where the ring can set socket options, else by calls. Any
- * refusal but that of TLS_RX leaves the connection on the user plane, with
- * the reason.
+ * one linked chain where the ring can set socket options, else by the kernel
+ * module's ATTACH where that is loaded, else by calls. Any refusal but that of
+ * TLS_RX leaves the connection on the user plane, with the reason.
  */
 #include <linux/tls.h>
 #include <netinet/in.h>
@@ -109,6 +109,32 @@ static bool move_chain(struct ktc_conn *conn)
 	return true;
 }
 
+/* ---------------------------------------------------------- the module -- */
+
+/* Whether this loop has the module at hand, and it knows ATTACH. */
+static bool move_has_module(struct ktc_loop *loop)
+{
+	return module_device(&loop->module, &loop->timers, loop->now_us,
+			     KTCM_FEATURE_ATTACH) >= 0;
+}
+
+static bool move_attach(struct ktc_conn *conn)
+{
+	struct ktc_loop *loop = conn->loop;
+	struct io_uring_sqe *sqe;
+
+	if (!ring_room(&loop->ring, 1))
+		return false;
+	sqe = conn_sqe(conn);
+	module_attach(&loop->module, sqe, conn->fd, &conn->setup->handover,
+		      &conn->setup->attach);
+	ring_tag(&loop->ring, sqe, RING_SOCKOPT, HANDOVER_ATTACH, conn->slot);
+	conn->move_left = 1;
+	return true;
+}
+
+/* ------------------------------------------------------------- the end -- */
+
 /* The kernel has both keys: the connection is its. */
 static void move_succeeded(struct ktc_conn *conn,
 			   const struct ossl_secrets *secrets)
@@ -135,6 +161,7 @@ static void move_finish(struct ktc_conn *conn, enum ktc_reason why, int fatal)
 	struct ossl_secrets secrets;
 
 	handover_wipe(&conn->setup->handover);
+	mem_wipe(&conn->setup->attach, sizeof(conn->setup->attach));
 	if (fatal) {
 		conn->move = MOVE_NONE;
 		conn_fail(conn, fatal, conn->offload_errno);
@@ -152,11 +179,51 @@ static void move_finish(struct ktc_conn *conn, enum ktc_reason why, int fatal)
 	mem_wipe(&secrets, sizeof(secrets));
 }
 
+static void move_by_calls(struct ktc_conn *conn)
+{
+	enum ktc_reason why;
+	int fatal = 0;
+
+	why = handover_set(conn->fd, &conn->setup->handover, conn->ulp_set,
+			   &fatal, &conn->offload_errno);
+	move_finish(conn, why, fatal);
+}
+
+static void move_attached(struct ktc_conn *conn, int res)
+{
+	enum handover_step step;
+	enum ktc_reason why;
+	int fatal, err;
+
+	conn->move_left = 0;
+	step = module_attached(&conn->loop->module, &conn->setup->attach, res,
+			       &err);
+	if (step > HANDOVER_ULP)
+		conn->ulp_set = true;
+	if (conn->state != CONN_HANDING_OVER)
+		return;
+	if (step < HANDOVER_RX) {
+		/*
+		 * No keys are there. Whatever the module had against it, the
+		 * calls either succeed or say why not in their own words.
+		 */
+		move_by_calls(conn);
+		return;
+	}
+	conn->offload_errno = err;
+	why = handover_judge(step, -err, &fatal);
+	move_finish(conn, why, fatal);
+}
+
 void move_done(struct ktc_conn *conn, unsigned int step, int res)
 {
 	enum ktc_reason why;
 	int fatal = 0;
 
+	if (step == HANDOVER_ATTACH) {
+		move_attached(conn, res);
+		return;
+	}
 	if (conn->ulp_pending) { /* the early ULP, not the chain's */
 		conn->ulp_pending = false;
 		why = handover_judge(HANDOVER_ULP, res, &fatal);
@@ -189,14 +256,13 @@ void move_done(struct ktc_conn *conn, unsigned int step, int res)
 		    conn->move_fatal ? -KTC_E_HANDOVER : 0);
 }
 
-/* Quiet has come: keys, then the chain or the calls. False: no room. */
+/* Quiet has come: keys, and the way they go in. False: no room. */
 static bool move_keys(struct ktc_conn *conn)
 {
 	struct handover *h = &conn->setup->handover;
 	const struct ktc_caps *caps = NULL;
 	struct ossl_secrets secrets;
-	enum ktc_reason why;
-	int fatal = 0;
+	bool queued;
 	int err;
 
 	err = probe_caps(&caps);
@@ -216,17 +282,18 @@ static bool move_keys(struct ktc_conn *conn)
 	conn->move_why = KTC_WHY_NOTHING;
 	conn->move_fatal = false;
 	if (caps->ring_sockopt) {
-		if (!move_chain(conn)) {
-			handover_wipe(h);
-			return false;
-		}
-		conn->move = MOVE_KEYS;
+		queued = move_chain(conn);
+	} else if (move_has_module(conn->loop)) {
+		queued = move_attach(conn);
+	} else {
+		move_by_calls(conn);
 		return true;
 	}
-	why = handover_set(conn->fd, h, conn->ulp_set, &fatal,
-			   &conn->offload_errno);
-	move_finish(conn, why, fatal);
-	return true;
+	if (queued)
+		conn->move = MOVE_KEYS;
+	else
+		handover_wipe(h);
+	return queued;
 }
 
 bool move_pump(struct ktc_conn *conn)
