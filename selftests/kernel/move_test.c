@@ -23,6 +23,7 @@
 #include "certs.h"
 #include "drive.h"
 #include "host.h"
+#include "kdev.h"
 #include "peer.h"
 #include "probe.h"
 #include "sys.h"
@@ -555,12 +556,33 @@ TEST_F(move, after_detach_a_ticket_wants_recvmsg)
 static struct sys_ops hooked;
 static int refused_name, refused_err;
 static bool real_ktls;
+static const char *device;	/* what is opened for the module's; or NULL */
+static unsigned int keys_by_calls;
+
+static int other_open(const char *path, int flags)
+{
+	if (strcmp(path, "/dev/ktlsclient"))
+		return sys_real.open(path, flags);
+	return device ? sys_real.open(device, flags) : -ENOENT;
+}
+
+/* A device that is not the module's answers like it. */
+static int other_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct ktcm_info *info = arg;
+
+	if (request != KTCM_IOC_INFO || !strcmp(device, "/dev/ktlsclient"))
+		return sys_real.ioctl(fd, request, arg);
+	info->features = KTCM_FEATURE_ATTACH;
+	return 0;
+}
 
 static int refusing_setsockopt(int fd, int level, int name, const void *val,
 			       socklen_t len)
 {
 	bool ulp = level == IPPROTO_TCP && name == TCP_ULP;
 
+	keys_by_calls += level == SOL_TLS;
 	if ((ulp || level == SOL_TLS) && name == refused_name)
 		return refused_err;
 	/* on a kernel without kTLS the steps before the refused one succeed */
@@ -590,6 +612,10 @@ static void refuse(int name, int err)
 	refused_err = err;
 	hooked = sys_real;
 	hooked.setsockopt = refusing_setsockopt;
+	hooked.open = other_open;
+	hooked.ioctl = other_ioctl;
+	device = NULL;
+	keys_by_calls = 0;
 	sys = &hooked;
 }
 
@@ -694,6 +720,87 @@ TEST_F(move, refused_rx_in_a_chain_ends_it)
 	sys = &hooked;
 	/* always: ULP alone, then TX, RX; auto: all three */
 	rx_refused(_metadata, self, EBUSY);
+}
+
+/* And in one command of the module's: "done" says how far it came. */
+static const struct drive_conn *attaching;
+
+static int refusing_attach(unsigned int op, int res)
+{
+	if (op != RING_SOCKOPT)
+		return res;
+	attaching->conn->setup->attach.done = KTCM_ATTACH_ULP | KTCM_ATTACH_TX;
+	return -EBUSY;
+}
+
+TEST_F(move, refused_rx_by_the_module_ends_it)
+{
+	refuse(-1, 0);
+	device = "/dev/null";
+	attaching = &self->c;
+	hooked.completion = refusing_attach;
+	rx_refused(_metadata, self, EBUSY);
+	EXPECT_EQ(0, keys_by_calls);
+}
+
+/* One connection for each policy, with data, on the kernel plane. */
+static void both_flow(struct __test_metadata *const _metadata,
+		      struct _test_data_move *self)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		memset(&self->c, 0, sizeof(self->c));
+		self->client.policy = policies[i];
+		START(echo);
+		OPENED();
+		EXPECT_EQ(0, ktc_conn_offload(self->c.conn));
+		ASSERT_EQ(0, ktc_conn_send(self->c.conn, self->pattern, MB,
+					   0));
+		UNTIL(self->c.received == MB || self->c.closed);
+		ON_KERNEL();
+		CLOSE_IN_ORDER();
+		drive_fini(&self->d);
+		peer_stop(self->peer);
+		self->peer = NULL;
+	}
+}
+
+/* Neither chain nor module; one that does nothing; one that refuses. */
+TEST_F(move, without_attach_keys_go_by_calls)
+{
+	static const char *const devices[] = { NULL, "/dev/null", "/dev/zero" };
+	unsigned int i;
+
+	if (!host_ktls())
+		SKIP(return, "this kernel has no kTLS");
+	for (i = 0; i < ARRAY_SIZE(devices); i++) {
+		refuse(-1, 0);
+		device = devices[i];
+		both_flow(_metadata, self);
+		EXPECT_EQ(4, keys_by_calls);
+	}
+}
+
+TEST_F(move, with_the_module_keys_go_by_attach)
+{
+	struct ktcm_info before, after;
+	int dev;
+
+	if (!host_ktls())
+		SKIP(return, "this kernel has no kTLS");
+	dev = kdev_open();
+	if (dev < 0)
+		SKIP(return, "ktlsclient.ko is not loaded");
+	ASSERT_EQ(0, kdev_info(dev, &before));
+	refuse(-1, 0);
+	device = "/dev/ktlsclient";
+	both_flow(_metadata, self);
+	EXPECT_EQ(0, keys_by_calls);
+	ASSERT_EQ(0, kdev_info(dev, &after));
+	EXPECT_EQ(before.attaches + 2, after.attaches);
+	EXPECT_EQ(before.attaches_failed, after.attaches_failed);
+	close(dev);
 }
 
 TEST_F(move, refused_detach_ends_it)
