@@ -64,11 +64,12 @@ static void module_leave(struct ktc_conn *conn, bool ended)
 		for (i = 0; !ended && i < 2; i++)
 			status.bytes[i] += status.held[i];
 		module_count(conn, status.bytes);
-		if (!(status.open & BIT(KTCM_DOWN))) {
+		/* closed: a direction can be over and the other side not told */
+		if (status.closed & BIT(KTCM_DOWN)) {
 			conn->eof = true;
 			relay->down_shut = true;
 		}
-		if (!(status.open & BIT(KTCM_UP))) {
+		if (status.closed & BIT(KTCM_UP)) {
 			relay->up_eof = true;
 			conn->close_notify_sent = true;
 		}
