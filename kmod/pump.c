@@ -428,7 +428,7 @@ static bool dir_retry(struct ktcm_dir *dir)
 static void dir_wait_turn(struct ktcm_dir *dir)
 {
 	dir->locked++;
-	dir_later(dir, min(dir->locked, (unsigned int)KTCM_LOCKED_MS));
+	dir_later(dir, min_t(unsigned int, dir->locked, KTCM_LOCKED_MS));
 }
 
 static bool is_short_of_memory(int err)

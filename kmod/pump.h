@@ -17,7 +17,7 @@
 #define KTCM_BUDGET	(256 * 1024)	/* bytes of one turn, then others' */
 #define KTCM_BUDGET_OPS	64		/* receives of one turn */
 #define KTCM_RETRY_MS	10		/* after memory was short ... */
-#define KTCM_RETRIES	1000		/* ... this often, then it is an error */
+#define KTCM_RETRIES	1000		/* ... so often, then it is an error */
 #define KTCM_LOCKED_MS	100		/* a socket in others' hands, at most */
 #define KTCM_FORCE_TRIES 100		/* the same, at the end */
 

@@ -63,7 +63,8 @@ int ktcm_relay_begin(const struct ktcm_relay __user *arg);
  * What directions say, from their works. note: the reason if there was none
  * before. fail: that, and nothing moves any more. record: into the mailbox, or
  * dropped if there is no room; one that pauses or ends the relay finds room,
- * and there is one of these at a time. progress: bytes were moved. dir_over: one direction less.
+ * and there is one of these at a time. progress: bytes were moved. dir_over:
+ * one direction less.
  */
 void ktcm_relay_note(struct ktcm_relay_obj *relay, enum ktcm_end end,
 		     int error);

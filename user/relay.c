@@ -483,7 +483,8 @@ void relay_pump(struct ktc_conn *conn)
 		conn->recv_paused = true;
 		return;
 	}
-	conn->recv_paused = still || relay->stopping || relay->end != KTC_END_NONE ||
+	conn->recv_paused = still || relay->stopping ||
+			    relay->end != KTC_END_NONE ||
 			    relay->nr_down >= LIMIT_RELAY_PIECES / part;
 	if (!relay_send(conn) || !relay_recv(conn))
 		loop_again(conn->loop, conn);

@@ -64,7 +64,7 @@ static void module_leave(struct ktc_conn *conn, bool ended)
 		for (i = 0; !ended && i < 2; i++)
 			status.bytes[i] += status.held[i];
 		module_count(conn, status.bytes);
-		/* closed: a direction can be over and the other side not told */
+		/* closed: one can be over and the other side not told */
 		if (status.closed & BIT(KTCM_DOWN)) {
 			conn->eof = true;
 			relay->down_shut = true;
