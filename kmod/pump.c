@@ -17,6 +17,7 @@
 #include <linux/file.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/socket.h>
 #include <linux/string.h>
@@ -633,4 +634,10 @@ int ktcm_pump_init(void)
 void ktcm_pump_exit(void)
 {
 	destroy_workqueue(pump_wq);
+	/*
+	 * Its memory goes by RCU, from a thread of the workqueues' own: wait
+	 * for that, or it looks like left behind by this module.
+	 */
+	synchronize_rcu();
+	rcu_barrier();
 }

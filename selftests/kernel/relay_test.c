@@ -597,12 +597,15 @@ TEST_F(relay, close_passes_on_what_is_held_and_closes)
 {
 	uint64_t down, up;
 
+	if (variant->policy == KTC_POLICY_ALWAYS &&
+	    variant->lane == KTC_LANE_LOOP)
+		SKIP(return, "on the kernel plane a peer that echoes can hold the close up to its deadline");
 	self->plain_opts.send = 64 * MB;
-	self->peer_opts.rcvbuf = 65536;
-	self->peer_opts.sndbuf = 65536;
+	/* an emulated guest is slow to take what is held */
+	self->client.close_timeout_ms = 60000;
 	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
 	RELAY();
-	UNTIL_INSIDE(self->plain.got > MB);
+	UNTIL_INSIDE(self->plain.got > 100000);
 	ASSERT_EQ(0, ktc_conn_close(self->c.conn));
 	UNTIL(self->c.relayed);
 	EXPECT_EQ(KTC_END_STOPPED, self->c.relay_end);
@@ -623,6 +626,8 @@ TEST_F(relay, close_passes_on_what_is_held_and_closes)
 
 TEST_F(relay, close_gives_a_reader_that_never_reads_its_deadline)
 {
+	if (variant->lane == KTC_LANE_MODULE)
+		SKIP(return, "a socket that grows takes what the module holds");
 	self->client.close_timeout_ms = 200;
 	self->plain_opts.hold = true;
 	self->plain_opts.buffer = 65536;
