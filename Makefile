@@ -299,7 +299,7 @@ check-kmod:
 # library are left out: they judge by time, and this kernel is slow.
 run-failslab = selftests/vm/run --uml-debug --timeout 1200 \
 	--module $(call module,uml-debug) -- env KTC_TEST_LANE=vm \
-	selftests/vm/failslab $(KMOD_TESTS)
+	selftests/vm/failslab ktlsclient $(KMOD_TESTS)
 
 check-debug-kernel:
 	@tools/dev/setup all
