@@ -635,9 +635,11 @@ void ktcm_pump_exit(void)
 {
 	destroy_workqueue(pump_wq);
 	/*
-	 * Its memory goes by RCU, from a thread of the workqueues' own: wait
-	 * for that, or it looks like left behind by this module.
+	 * Its memory goes by RCU, from a thread of the workqueues' own: let
+	 * that come first, and wait, or it looks like left behind by this
+	 * module. Where there is one CPU, synchronize_rcu() does not wait.
 	 */
 	synchronize_rcu();
+	schedule_timeout_uninterruptible(1);
 	rcu_barrier();
 }
