@@ -43,9 +43,12 @@ FIXTURE(unload)
 
 static int load(void)
 {
-	int fd = open(getenv("KTC_TEST_MODULE"), O_RDONLY | O_CLOEXEC);
-	int err = 0;
+	const char *ko = getenv("KTC_TEST_MODULE");
+	int fd, err = 0;
 
+	if (!ko)
+		return -ENOENT;
+	fd = open(ko, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	if (syscall(SYS_finit_module, fd, "", 0))

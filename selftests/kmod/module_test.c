@@ -30,8 +30,11 @@
 static int load(const char *params)
 {
 	const char *ko = getenv("KTC_TEST_MODULE");
-	int fd = open(ko, O_RDONLY | O_CLOEXEC), err;
+	int fd, err;
 
+	if (!ko)
+		return -ENOENT;
+	fd = open(ko, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	err = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;

@@ -124,6 +124,7 @@ int krelay_event(int fd, struct krelay_event *ev, int timeout_ms)
 	ssize_t ret;
 	int n;
 
+	ev->head = (struct ktcm_event){ 0 };
 	do {
 		n = poll(&p, 1, timeout_ms);
 		if (n < 0 && errno != EINTR)

@@ -470,7 +470,7 @@ static int check_module(struct stage *s, const struct ktcm_info *before)
 	if (moved != row->runs * row->bytes)
 		return fail(s, "the module counts %llu bytes of %llu",
 			    (unsigned long long)moved,
-			    (unsigned long long)(row->runs * row->bytes));
+			    (unsigned long long)row->runs * row->bytes);
 	return 0;
 }
 

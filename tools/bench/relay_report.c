@@ -45,7 +45,7 @@ static uint32_t middle_run(const struct relay_result *result,
 			   const struct relay_row *row, uint64_t *least,
 			   uint64_t *most)
 {
-	uint64_t sorted[RELAY_REPEAT_MAX];
+	uint64_t sorted[RELAY_REPEAT_MAX] = { 0 };
 	uint32_t i;
 
 	for (i = 0; i < row->runs; i++)
