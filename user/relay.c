@@ -471,6 +471,17 @@ static void relay_hurry(struct ktc_conn *conn)
 		conn_set_deadline(conn, conn->client->config.close_timeout_ms);
 }
 
+/*
+ * What is to end takes no more from the server; but as long as bytes are left
+ * for it, one that closes does: a server that answers what it reads stops to
+ * read while its answers find no room.
+ */
+static bool relay_has_had_enough(const struct ktc_conn *conn)
+{
+	return conn->relay->end != KTC_END_NONE ||
+	       (conn->relay->stopping && relay_up_out(conn));
+}
+
 void relay_pump(struct ktc_conn *conn)
 {
 	struct relay *relay = conn->relay;
@@ -483,8 +494,7 @@ void relay_pump(struct ktc_conn *conn)
 		conn->recv_paused = true;
 		return;
 	}
-	conn->recv_paused = still || relay->stopping ||
-			    relay->end != KTC_END_NONE ||
+	conn->recv_paused = still || relay_has_had_enough(conn) ||
 			    relay->nr_down >= LIMIT_RELAY_PIECES / part;
 	if (!relay_send(conn) || !relay_recv(conn))
 		loop_again(conn->loop, conn);
