@@ -606,6 +606,7 @@ TEST_F(relay, close_passes_on_what_is_held_and_closes)
 	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
 	RELAY();
 	UNTIL_INSIDE(self->plain.got > 100000);
+	ASSERT_FALSE(self->c.closed) TH_LOG("%s", self->c.error.text);
 	ASSERT_EQ(0, ktc_conn_close(self->c.conn));
 	UNTIL(self->c.relayed);
 	EXPECT_EQ(KTC_END_STOPPED, self->c.relay_end);
