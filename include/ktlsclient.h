@@ -77,10 +77,11 @@ enum ktc_error {
 	KTC_E_KEY_UPDATE,		/* kernel cannot follow a KeyUpdate */
 	KTC_E_KEY_LIMIT,		/* AEAD record limit reached */
 
-	/* exported sessions */
+	/* what is carried over: exported sessions, detached connections */
 	KTC_E_SEAL,			/* another key, or not as sealed */
 	KTC_E_SEAL_VERSION,		/* of a version that is not ours */
 	KTC_E_SEAL_CONFIG,		/* of a client configured otherwise */
+	KTC_E_ADOPT,			/* no state of this connection's */
 
 	/* the system */
 	KTC_E_HANDOVER,			/* kernel took TLS_TX, refused TLS_RX */
@@ -407,6 +408,7 @@ struct ktc_client_stats {
 	uint64_t session_bytes;		/* set aside for sessions now */
 	uint64_t full_begun;		/* let go by the budget */
 	uint64_t full_waits;		/* times the budget said to wait */
+	uint64_t adopted;		/* connections, by ktc_conn_adopt() */
 };
 
 /**
@@ -713,9 +715,10 @@ enum ktc_lane {
  * @err: CLOSED, RELAYED: 0 or the error; SENT: 0, or why it was not sent
  * @conn: the connection; valid until the release of its last event
  * @user: what ktc_conn_opts.user or ktc_conn_set_user() set
- * @data: DATA: the bytes
- * @len: DATA: how many; SENT: how many of the caller's bytes were accepted
- *	by the kernel, short only with @err
+ * @data: DATA: the bytes; DETACHED: the state for ktc_conn_adopt(), which
+ *	holds secrets; both borrowed
+ * @len: DATA, DETACHED: how many; SENT: how many of the caller's bytes were
+ *	accepted by the kernel, short only with @err
  * @tag: SENT: what the call was given
  * @dir: REKEYED: 0 receiving, 1 sending
  * @fd: DETACHED: the socket, the caller's from now on; RELAYED: the plain one
@@ -764,7 +767,7 @@ KTC_API int ktc_loop_events(struct ktc_loop *loop, struct ktc_event *ev,
  * ktc_event_release() - give back what an event lent
  * @loop: the loop it came from
  * @ev: the event; its DATA is invalid afterwards, and after CLOSED or
- *	DETACHED the connection is gone
+ *	DETACHED the connection is gone, the state of DETACHED wiped
  *
  * Holding many DATA events starves the loop's connections of buffers; they
  * go on when buffers come back.
@@ -945,6 +948,9 @@ KTC_API int ktc_conn_close(struct ktc_conn *conn);
  */
 KTC_API void ktc_conn_abort(struct ktc_conn *conn);
 
+/* A detached connection's state is no longer, in any version of it. */
+#define KTC_STATE_LEN_MAX 1024
+
 /**
  * ktc_conn_detach() - take the socket out, with its keys in the kernel
  * @conn: an open connection; policy auto or always
@@ -955,11 +961,52 @@ KTC_API void ktc_conn_abort(struct ktc_conn *conn);
  * on. A control record (ticket, alert) makes read() fail with EIO until it is
  * taken with recvmsg(). Nobody sends close_notify any more but the caller.
  *
+ * DETACHED also has, in @data and @len, the state with which ktc_conn_adopt()
+ * makes a connection of the descriptor again, here or in a process that was
+ * given both. It holds the traffic secrets: the library's copy is wiped by
+ * ktc_event_release(), the caller wipes his own.
+ *
  * Context: the loop's thread.
  * Return: 0 when started; -KTC_E_POLICY; -KTC_E_STATE. When the kernel plane
  * is refused the connection ends in CLOSED with -KTC_E_UNSUPPORTED.
  */
 KTC_API int ktc_conn_detach(struct ktc_conn *conn);
+
+/**
+ * ktc_conn_adopt() - go on with a connection that was detached
+ * @loop: the loop it will belong to
+ * @client: its limits and policy, which must allow the connection; a
+ *	reference is taken
+ * @fd: a descriptor of the detached socket, with its keys in the kernel. After
+ *	success it belongs to the library, which clears O_NONBLOCK; after
+ *	failure it is still the caller's.
+ * @state: what the DETACHED event had; borrowed, secret: the caller wipes it
+ * @len: bytes at @state
+ * @opts: NULL, or @size, @flags, @policy and @user; all else not set
+ * @out: receives the connection, or NULL if not wanted; written on success
+ *	only
+ *
+ * In the same process or another one; once for each DETACHED. The connection
+ * is open, on the kernel plane, when this returns, and takes every call; OPEN
+ * comes as its first event, EOF behind it if the server's close_notify came
+ * before. ktc_conn_info() goes on where it was.
+ *
+ * @state may come from anywhere: it is checked against itself and the keys in
+ * the kernel. Who the server is was checked when the connection was made, and
+ * is not again: let no client adopt what another would not have connected to.
+ * No ticket that comes is kept.
+ *
+ * Context: the loop's thread.
+ * Return: 0; -KTC_E_ADOPT when @state is not one, or not @fd's; -errno of @fd,
+ * as -EBADF, -ENOTSOCK, -ENOTCONN; -KTC_E_POLICY when the policy is never, the
+ * client does not allow the TLS version, or verifies and the connection was
+ * not verified; -KTC_E_OPTION; -ENOMEM; -EAGAIN when the loop is full;
+ * -KTC_E_OPENSSL.
+ */
+KTC_API int ktc_conn_adopt(struct ktc_loop *loop, struct ktc_client *client,
+			   int fd, const void *state, size_t len,
+			   const struct ktc_conn_opts *opts,
+			   struct ktc_conn **out);
 
 /* flags of ktc_relay() */
 #define KTC_RELAY_LOOP	(1U << 0) /* never by the kernel module */

@@ -42,7 +42,7 @@ static const char *const conn_state_names[CONN_NR_STATES] = {
 static const unsigned int conn_next[CONN_NR_STATES] = {
 	[CONN_NEW] = BIT(CONN_WAITING) | BIT(CONN_RESOLVING) |
 		     BIT(CONN_CONNECTING) | BIT(CONN_HANDSHAKING) |
-		     BIT(CONN_ENDING),
+		     BIT(CONN_OPEN) | BIT(CONN_ENDING), /* OPEN: adopted */
 	[CONN_WAITING] = BIT(CONN_RESOLVING) | BIT(CONN_CONNECTING) |
 			 BIT(CONN_HANDSHAKING) | BIT(CONN_ENDING),
 	[CONN_RESOLVING] = BIT(CONN_CONNECTING) | BIT(CONN_ENDING),
@@ -341,6 +341,8 @@ static void conn_check_limit(struct ktc_conn *conn)
 
 static void detach_pump(struct ktc_conn *conn)
 {
+	int err;
+
 	if (!conn->kernel[KTC_TX]) {
 		if (conn->move == MOVE_NONE)
 			move_start(conn);
@@ -353,6 +355,11 @@ static void detach_pump(struct ktc_conn *conn)
 		conn_cancel_recv(conn);
 	if (conn->inflight)
 		return;
+	err = conn_state_take(conn);
+	if (err) {
+		conn_fail(conn, err, err > -KTC_E_BASE ? -err : 0);
+		return;
+	}
 	conn->detached = true;
 	conn_end(conn);
 }

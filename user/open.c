@@ -204,8 +204,7 @@ static int conn_resolve(struct ktc_conn *conn)
 	return 0;
 }
 
-/* The caller's descriptor: a connected stream socket. */
-static int fd_check(int fd, struct sockaddr_storage *peer, socklen_t *peer_len)
+int fd_check(int fd, struct sockaddr_storage *peer, socklen_t *peer_len)
 {
 	socklen_t len = sizeof(int);
 	int type;
@@ -224,7 +223,7 @@ static int fd_check(int fd, struct sockaddr_storage *peer, socklen_t *peer_len)
  * With O_NONBLOCK io_uring gives EAGAIN back instead of waiting for the
  * socket.
  */
-static int fd_make_blocking(int fd)
+int fd_make_blocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
