@@ -663,6 +663,8 @@ KTC_API int ktc_loop_wake(struct ktc_loop *loop);
  * @KTC_EV_RELAYED: ktc_relay() is over; the plain socket is the caller's again
  * @KTC_EV_DETACHED: last event after ktc_conn_detach(), in place of CLOSED
  * @KTC_EV_CLOSED: last event of a connection, with the error or 0
+ * @KTC_EV_STAYED: ktc_conn_detach() of a relayed connection came to nothing,
+ *	@err says why; the relay goes on
  */
 enum ktc_event_type {
 	KTC_EV_OPEN = 1,
@@ -674,6 +676,7 @@ enum ktc_event_type {
 	KTC_EV_RELAYED,
 	KTC_EV_DETACHED,
 	KTC_EV_CLOSED,
+	KTC_EV_STAYED,
 };
 
 /**
@@ -681,7 +684,8 @@ enum ktc_event_type {
  * @KTC_END_NONE: no event of a relay
  * @KTC_END_DONE: both sides ended in order; ktc_conn_close() is what is left
  * @KTC_END_STOPPED: by the caller: ktc_conn_close(), or ktc_conn_abort()
- *	with -KTC_E_CANCELED; CLOSED follows
+ *	with -KTC_E_CANCELED; CLOSED follows. Or ktc_conn_detach(); DETACHED
+ *	follows.
  * @KTC_END_TRUNCATED: the server's stream ended without close_notify; CLOSED
  *	with -KTC_E_TRUNCATED follows. The plain socket was not shut down.
  * @KTC_END_TLS: the connection failed; CLOSED with the same error follows
@@ -712,7 +716,8 @@ enum ktc_lane {
 /**
  * struct ktc_event - one event
  * @type: what happened
- * @err: CLOSED, RELAYED: 0 or the error; SENT: 0, or why it was not sent
+ * @err: CLOSED, RELAYED: 0 or the error; STAYED: the error; SENT: 0, or why
+ *	it was not sent
  * @conn: the connection; valid until the release of its last event
  * @user: what ktc_conn_opts.user or ktc_conn_set_user() set
  * @data: DATA: the bytes; DETACHED: the state for ktc_conn_adopt(), which
@@ -966,9 +971,22 @@ KTC_API void ktc_conn_abort(struct ktc_conn *conn);
  * given both. It holds the traffic secrets: the library's copy is wiped by
  * ktc_event_release(), the caller wipes his own.
  *
+ * A relayed connection leaves its relay first. It receives no more from either
+ * side and passes on what it holds; then come RELAYED (KTC_END_STOPPED, 0) and
+ * DETACHED, one behind the other, and whoever has both sockets can adopt and
+ * relay on: no byte is lost or repeated. Until then it may be called off:
+ * STAYED tells why, and the relay goes on as before, for another try:
+ * -KTC_E_CLOSE_TIMEOUT when a side did not take what was held for it within
+ * close_timeout_ms, -KTC_E_UNSUPPORTED when the kernel plane is refused,
+ * -KTC_E_STATE when the server ended its half meanwhile, -ENOMEM. (The plain
+ * side's end is carried.) A relay that ends by itself meanwhile says so in
+ * RELAYED, and no DETACHED comes.
+ *
  * Context: the loop's thread.
- * Return: 0 when started; -KTC_E_POLICY; -KTC_E_STATE. When the kernel plane
- * is refused the connection ends in CLOSED with -KTC_E_UNSUPPORTED.
+ * Return: 0 when started; -KTC_E_POLICY; -KTC_E_STATE, also when the server of
+ * a relay has ended its half; -KTC_E_UNSUPPORTED when it is relayed and known
+ * to be refused the kernel plane. Without a relay: when the kernel plane is
+ * refused the connection ends in CLOSED with -KTC_E_UNSUPPORTED.
  */
 KTC_API int ktc_conn_detach(struct ktc_conn *conn);
 
@@ -1037,7 +1055,7 @@ KTC_API int ktc_conn_adopt(struct ktc_loop *loop, struct ktc_client *client,
  * ktc_conn_close() stops a relay in order: nothing more is received, what is
  * held is passed on, RELAYED, then the connection closes; all of it within the
  * close deadline. After ktc_relay() the connection takes only close, abort,
- * offload and questions.
+ * offload, detach and questions.
  *
  * Context: the loop's thread.
  * Return: 0; -KTC_E_OPTION for @flags, or when @fd is not such a socket;

@@ -355,7 +355,7 @@ int ktc_conn_detach(struct ktc_conn *conn)
 
 	if (conn->policy == KTC_POLICY_NEVER)
 		return -KTC_E_POLICY;
-	err = call_allowed(conn);
+	err = conn->relay ? relay_may_leave(conn) : call_allowed(conn);
 	if (err)
 		return err;
 	conn_now(conn);

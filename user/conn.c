@@ -344,10 +344,17 @@ static void detach_pump(struct ktc_conn *conn)
 	int err;
 
 	if (!conn->kernel[KTC_TX]) {
-		if (conn->move == MOVE_NONE)
+		if (conn->move != MOVE_NONE)
+			return;
+		if (conn->relay && (conn->eof || conn->tx_over))
+			/* half of it is over: nothing moves any more */
+			relay_stay(conn, -KTC_E_UNSUPPORTED);
+		else
 			move_start(conn);
 		return;
 	}
+	if (conn->relay)
+		return; /* it leaves first, in its own time */
 	if (conn->send_head || conn->send_busy || conn->key_update)
 		return;
 	conn->recv_paused = true;
@@ -397,7 +404,8 @@ void conn_pump(struct ktc_conn *conn)
 	if (conn->state == CONN_OPEN)
 		conn_check_limit(conn);
 	conn_weigh(conn);
-	if (conn->state == CONN_OPEN && conn->detach)
+	if (conn->state == CONN_OPEN && conn->detach &&
+	    !(conn->relay && conn->closing_asked))
 		detach_pump(conn);
 	if (conn->relay && conn->state < CONN_ENDING)
 		relay_pump(conn);

@@ -329,6 +329,8 @@ uint64_t dial_next_us(const struct ktc_conn *conn);
 
 /* ----------------------------------------------------------------- move.c */
 
+/* KTC_WHY_NOTHING: it may move; else why it cannot. */
+enum ktc_reason move_possible(const struct ktc_conn *conn);
 /* Begin the move; nothing happens if it is not possible (why says so). */
 void move_start(struct ktc_conn *conn);
 bool move_pump(struct ktc_conn *conn);

@@ -434,6 +434,11 @@ static void event_fill(struct ktc_loop *loop, struct event_node *node,
 		conn = relay->conn;
 		relay_fill(loop, relay, ev);
 		break;
+	case KTC_EV_STAYED:
+		relay = container_of(node, struct relay, ev_stay);
+		conn = relay->conn;
+		relay_fill_stay(relay, ev);
+		break;
 	case KTC_EV_OPEN:
 		conn = container_of(node, struct ktc_conn, ev_open);
 		break;

@@ -18,6 +18,7 @@
 #include "inventory.h"
 #include "limit.h"
 #include "mem.h"
+#include "relay.h"
 #include "sys.h"
 #include "util.h"
 
@@ -434,8 +435,15 @@ void conn_moved(struct ktc_conn *conn)
 		client_count(conn->client, COUNT_OFFLOAD_REFUSED);
 	if (conn->state != CONN_OPEN)
 		conn_open(conn);
-	if (conn->detach && !conn->kernel[KTC_TX])
-		conn_fail(conn, -KTC_E_UNSUPPORTED, conn->offload_errno);
+	if (conn->detach && !conn->kernel[KTC_TX]) {
+		if (!conn->relay)
+			conn_fail(conn, -KTC_E_UNSUPPORTED,
+				  conn->offload_errno);
+		else if (conn->why[KTC_TX] == KTC_WHY_NOT_YET)
+			relay_stay(conn, -KTC_E_CLOSE_TIMEOUT); /* abandoned */
+		else
+			relay_stay(conn, -KTC_E_UNSUPPORTED);
+	}
 	/* what waited for the move: maybe we are inside conn_pump() */
 	loop_again(conn->loop, conn);
 }

@@ -124,6 +124,10 @@ void drive_event(struct ktc_loop *loop, struct ktc_event *ev)
 		memcpy(c->moved, ev->relayed, sizeof(c->moved));
 		drive_info(c);
 		break;
+	case KTC_EV_STAYED:
+		c->stays++;
+		c->stay_err = ev->err;
+		break;
 	case KTC_EV_DETACHED:
 		c->detached = true;
 		c->fd = ev->fd;

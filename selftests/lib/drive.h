@@ -33,6 +33,8 @@ struct drive_conn {
 	enum ktc_relay_end relay_end;
 	enum ktc_lane moved_by;
 	uint64_t moved[2];
+	unsigned int stays;	/* STAYED, and the last one's error */
+	int stay_err;
 	bool close_at_eof;	/* set by the test: answer EOF with close */
 	bool raw;		/* set by the test: no pattern in the data */
 	int err;		/* of CLOSED */
