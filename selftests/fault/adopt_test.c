@@ -151,4 +151,138 @@ TEST_F(adopt, adopted)
 	SWEEP(&self->s, adopted);
 }
 
+/* ------------------------------------------------------- out of a relay */
+
+#define BYTES 50000
+
+static const struct peer_step relay_script[] = {
+	{ .op = PEER_HANDSHAKE },
+	{ .op = PEER_SEND, .a = BYTES },
+	{ .op = PEER_RECV, .a = BYTES },
+	{ .op = PEER_CLOSE_NOTIFY },
+	{ .op = PEER_DISCARD },
+	{ 0 },
+};
+
+/* So much, and nothing but the pattern, has come out at the far end. */
+static bool far_has(struct sweep *s, int far, size_t *got, size_t most)
+{
+	uint8_t buf[4096];
+	ssize_t n;
+
+	while ((n = recv(far, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
+		if (peer_pattern_check(buf, *got, n) != (size_t)n)
+			return sweep_wrong(s, "bytes are not those sent");
+		*got += n;
+	}
+	return *got >= most;
+}
+
+/* Until it has left, ended or stayed. */
+static bool has_left(struct sweep *s)
+{
+	while (!s->c.closed && !s->c.stays &&
+	       (!s->c.relayed || s->c.relay_end == KTC_END_STOPPED))
+		if (!sweep_step(s))
+			return false;
+	if (s->c.detached && (s->c.relays != 1 || s->c.relay_err ||
+			      s->c.relay_end != KTC_END_STOPPED))
+		return sweep_wrong(s, "RELAYED says %d, %d", s->c.relay_end,
+				   s->c.relay_err);
+	if (s->c.detached && s->c.stays)
+		return sweep_wrong(s, "has left, and stayed");
+	if (s->c.stays && !fault_fired())
+		return sweep_wrong(s, "stays by itself: %d", s->c.stay_err);
+	return true;
+}
+
+/* For a fault of the plain socket's nobody else is to blame. */
+static bool ended_by_itself(struct sweep *s)
+{
+	s->conns = 0; /* the peer does not get to its end */
+	if (s->c.closed || s->c.relay_end != KTC_END_PLAIN)
+		return false;
+	if (!fault_fired())
+		return sweep_wrong(s, "failed by itself: %d", s->c.relay_err);
+	return sweep_close(s);
+}
+
+/* The rest, by whoever has it now, to the end. */
+static bool relays_to_its_end(struct sweep *s, const int fds[2], size_t got)
+{
+	if (send(fds[1], s->pattern + BYTES / 2, BYTES - BYTES / 2,
+		 MSG_NOSIGNAL) != BYTES - BYTES / 2 ||
+	    shutdown(fds[1], SHUT_WR))
+		return sweep_wrong(s, "the far end cannot send");
+	while (!s->c.relayed && !s->c.closed)
+		if (!sweep_step(s))
+			return false;
+	if (s->c.relay_end != KTC_END_DONE)
+		return ended_by_itself(s);
+	if (!far_has(s, fds[1], &got, BYTES))
+		return sweep_wrong(s, "%zu bytes have come", got);
+	return sweep_close(s);
+}
+
+static bool leave_and_relay_on(struct sweep *s, const int fds[2])
+{
+	size_t got;
+
+	if (send(fds[1], s->pattern, BYTES / 2, MSG_NOSIGNAL) != BYTES / 2 ||
+	    !sweep_setup(s) || !sweep_connect(s) || !sweep_until_open(s) ||
+	    ktc_relay(s->c.conn, fds[0], KTC_RELAY_LOOP))
+		return sweep_wrong(s, "does not begin: %s", s->c.error.text);
+	got = s->c.received; /* before there was a relay */
+	sweep_arm(s);
+	if (!sweep_call(s, ktc_conn_detach(s->c.conn)) || !has_left(s))
+		return false;
+	if (s->c.detached) {
+		fault_disown_fd(s->c.fd);
+		if (!sweep_call(s, drive_adopt(&s->d, &s->c,
+					       KTC_CONN_RECV_PAUSED))) {
+			(void)close(s->c.fd);
+			return false;
+		}
+		if (!sweep_call(s, ktc_relay(s->c.conn, fds[0],
+					     KTC_RELAY_LOOP)))
+			return false;
+	} else if (s->c.closed || s->c.relayed) {
+		return ended_by_itself(s);
+	}
+	if (!far_has(s, fds[1], &got, 0))
+		return false;
+	return relays_to_its_end(s, fds, got);
+}
+
+static bool relayed(struct sweep *s)
+{
+	int fds[2];
+	bool done;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return sweep_wrong(s, "no socket pair");
+	done = leave_and_relay_on(s, fds);
+	if (!done)
+		s->conns = 0; /* the peer does not get to its end */
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+	return done;
+}
+
+TEST_F(adopt, relayed)
+{
+	self->s.peer_opts.steps = relay_script;
+	self->s.calls_min = 8;
+	SWEEP(&self->s, relayed);
+}
+
+/* By the move to the kernel plane first, which can be refused. */
+TEST_F(adopt, relayed_from_the_user_plane)
+{
+	self->s.client_opts.policy = KTC_POLICY_AUTO;
+	self->s.peer_opts.steps = relay_script;
+	self->s.calls_min = 8;
+	SWEEP(&self->s, relayed);
+}
+
 TEST_HARNESS_MAIN
