@@ -807,6 +807,9 @@ KTC_API void ktc_event_release(struct ktc_loop *loop, struct ktc_event *ev);
  *	never shared between scopes. NULL: host and port, the address, or the
  *	unix path; with @fd the peer's address.
  * @user: handed back in each event
+ * @preamble: bytes for the server that go before the TLS handshake, in the
+ *	clear, as a PROXY protocol header does; copied; NULL: none
+ * @preamble_len: bytes at @preamble, 4096 at most
  *
  * Exactly one of @host, @addr and @fd says where to. An @fd of 0 in a zeroed
  * struct with @host or @addr set is taken as -1.
@@ -826,6 +829,8 @@ struct ktc_conn_opts {
 	const char *alpn;
 	const char *scope;
 	void *user;
+	const void *preamble;
+	size_t preamble_len;
 };
 
 /**

@@ -213,7 +213,9 @@ int ktc_connect(struct ktc_loop *loop, struct ktc_client *client,
 			       SIZE_TO(struct ktc_conn_opts, user), user);
 	if (err)
 		return err;
-	if (opts.flags & ~CONN_FLAGS || opts.policy > KTC_POLICY_NEVER)
+	if (opts.flags & ~CONN_FLAGS || opts.policy > KTC_POLICY_NEVER ||
+	    !opts.preamble != !opts.preamble_len ||
+	    opts.preamble_len > LIMIT_PREAMBLE)
 		return -KTC_E_OPTION;
 	err = ring_enable(&loop->ring);
 	if (err)
@@ -371,7 +373,7 @@ static bool adopt_opts_are_right(const struct ktc_conn_opts *opts)
 	       opts->policy <= KTC_POLICY_NEVER && !opts->host &&
 	       !opts->port && !opts->addr && !opts->addr_len &&
 	       opts->fd <= 0 && !opts->server_name && !opts->alpn &&
-	       !opts->scope;
+	       !opts->scope && !opts->preamble && !opts->preamble_len;
 }
 
 int ktc_conn_adopt(struct ktc_loop *loop, struct ktc_client *client, int fd,

@@ -207,6 +207,7 @@ void conn_drop_setup(struct ktc_conn *conn)
 	conn_give_back(conn);
 	ossl_free(setup->ossl);
 	mem_free(setup->addrs);
+	mem_free(setup->preamble);
 	origin_fini(&setup->origin);
 	mem_pool_put(&conn->loop->setup_pool, setup);
 	conn->setup = NULL;

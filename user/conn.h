@@ -88,6 +88,8 @@ struct setup {
 	enum ktc_reason why_no_ticket;
 	bool full_begun;		/* its end is to be told the budget */
 	bool hello_sent;		/* some of it at least */
+	uint16_t preamble_len;
+	uint8_t *preamble;		/* until the handshake begins */
 	uint64_t look_at_us;		/* WAITING: when to look again */
 	struct resolve_list *addrs;	/* until no attempt is under way */
 	struct attempt attempts[LIMIT_ADDRESSES];

@@ -27,6 +27,7 @@
 #define LIMIT_COUNT_RECEIVES	64u
 
 /* names and addresses */
+#define LIMIT_PREAMBLE		4096u	/* before the handshake, bytes */
 #define LIMIT_NAME		253u	/* a DNS name, characters */
 #define LIMIT_SCOPE		512u
 #define LIMIT_ALPN_WIRE		255u	/* the ALPN list in wire form */

@@ -152,10 +152,15 @@ void conn_connected(struct ktc_conn *conn, int fd)
 	err = ossl_new(conn->client->ossl, &conn->loop->ossl_pool,
 		       &setup->origin, setup->offered, &conn_ossl_hooks, conn,
 		       &setup->ossl);
+	if (!err && setup->preamble)
+		err = ossl_preamble(setup->ossl, setup->preamble,
+				    setup->preamble_len);
 	if (err) {
 		conn_fail(conn, err, 0);
 		return;
 	}
+	mem_free(setup->preamble);
+	setup->preamble = NULL;
 	move_early_ulp(conn);
 	err = ossl_handshake(setup->ossl);
 	if (err < 0)
@@ -312,10 +317,17 @@ int conn_new(struct ktc_loop *loop, struct ktc_client *client,
 		err = -ENOMEM;
 		goto out_put;
 	}
-	err = origin_init(&setup->origin, &client->config, opts,
-			  fd >= 0 ? (struct sockaddr *)&peer : NULL, peer_len);
+	if (opts->preamble) {
+		setup->preamble = mem_dup(opts->preamble, opts->preamble_len);
+		setup->preamble_len = opts->preamble_len;
+	}
+	err = opts->preamble && !setup->preamble ? -ENOMEM : 0;
+	if (!err)
+		err = origin_init(&setup->origin, &client->config, opts,
+				  fd >= 0 ? (struct sockaddr *)&peer : NULL,
+				  peer_len);
 	if (err)
-		goto out_put;
+		goto out_free;
 	conn->loop = loop;
 	conn->setup = setup;
 	conn->user = opts->user;
@@ -357,6 +369,8 @@ out_remove:
 	client_put(client);
 out_origin:
 	origin_fini(&setup->origin);
+out_free:
+	mem_free(setup->preamble);
 out_put:
 	mem_pool_put(&loop->setup_pool, setup);
 	mem_pool_put(&loop->conn_pool, conn);

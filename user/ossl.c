@@ -58,6 +58,7 @@ struct ossl {
 	SSL_SESSION *offered;	/* 1.2: to notice a renewed ticket */
 	struct frame rx_frame;
 	struct frame tx_frame;
+	size_t preamble_left;	/* of what comes out next: no record */
 	uint64_t tx_made;	/* bytes that ever came out */
 	uint64_t tx_key_from;	/* of those, where the current key begins */
 	uint64_t seq[2];
@@ -287,6 +288,16 @@ void ossl_free(struct ossl *o)
 	SSL_SESSION_free(o->offered);
 	ERR_clear_error();
 	mem_pool_put(o->pool, o);
+}
+
+int ossl_preamble(struct ossl *o, const void *bytes, size_t len)
+{
+	if (BIO_write(o->out[o->writing], bytes, (int)len) != (int)len) {
+		ERR_clear_error();
+		return -ENOMEM;
+	}
+	o->preamble_left = len;
+	return 0;
 }
 
 static int verify_error(long result)
@@ -549,8 +560,9 @@ size_t ossl_out_pending(const struct ossl *o)
 /* Counts the records that leave, and keeps the last explicit nonce (1.2). */
 static void ossl_count_out(struct ossl *o, const uint8_t *p, size_t len)
 {
-	size_t off = 0;
+	size_t off = MIN(o->preamble_left, len);
 
+	o->preamble_left -= off;
 	while (off < len) {
 		uint64_t at = o->tx_made + off;
 		const uint8_t *head = p + off;

@@ -46,6 +46,9 @@ int ossl_new(struct ossl_ctx *ctx, struct mem_pool *pool,
 	     void *arg, struct ossl **out);
 void ossl_free(struct ossl *o);			/* takes NULL */
 
+/* Before the first ossl_handshake(): bytes that go out before it, as they are. */
+int ossl_preamble(struct ossl *o, const void *bytes, size_t len);
+
 /*
  * Gives bytes of the peer, up to the end of the current record. Returns how
  * many were taken and sets *whole at a record's end: then ossl_handshake() or

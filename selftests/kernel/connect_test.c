@@ -585,6 +585,78 @@ TEST_F(connect, an_alpn_of_its_own)
 	EXPECT_STREQ("", self->c.info.alpn);
 }
 
+/* In the clear, whole, once; records and their numbers are as without it. */
+static void preamble(struct __test_metadata *_metadata,
+		     struct _test_data_connect *self, uint16_t version,
+		     enum ktc_policy policy)
+{
+	static const struct peer_step script[] = {
+		{ .op = PEER_CLEAR, .a = LIMIT_PREAMBLE - 5 },
+		{ .op = PEER_HANDSHAKE }, { .op = PEER_SEND, .a = 1000 },
+		{ .op = PEER_RECV, .a = 40000 }, { .op = PEER_DISCARD }, { 0 },
+	};
+	uint8_t bytes[LIMIT_PREAMBLE];
+	uint8_t data[40000];
+	struct ktc_conn_opts opts = {
+		.host = "localhost",
+		.policy = policy,
+		.preamble = bytes,
+		.preamble_len = sizeof(bytes),
+	};
+	unsigned int i;
+
+	self->peer_opts.version_min = self->peer_opts.version_max = version;
+	START(script);
+	opts.port = PORT;
+	for (i = 0; i < 2; i++) {
+		memcpy(bytes, peer_clear, 5);
+		peer_pattern_fill(bytes + 5, 0, sizeof(bytes) - 5);
+		memset(&self->c, 0, sizeof(self->c));
+		ASSERT_EQ(0, drive_connect(&self->d, &self->c, &opts));
+		memset(bytes, 0, sizeof(bytes)); /* it has been copied */
+		GREETED();
+		EXPECT_EQ(i, self->c.info.resumed);
+		peer_pattern_fill(data, 0, sizeof(data));
+		ASSERT_EQ(0, ktc_conn_send(self->c.conn, data, sizeof(data),
+					   0));
+		CLOSE();
+		ASSERT_EQ(0, peer_wait_done(self->peer, i, &self->res));
+		EXPECT_STREQ("", self->res.error);
+		EXPECT_EQ(sizeof(data), self->res.bytes_received);
+	}
+	drive_fini(&self->d);
+	peer_stop(self->peer);
+	self->peer = NULL;
+}
+
+TEST_F(connect, a_preamble_goes_before_the_handshake)
+{
+	preamble(_metadata, self, KTC_TLS1_3, KTC_POLICY_NEVER);
+	preamble(_metadata, self, KTC_TLS1_2, KTC_POLICY_NEVER);
+	preamble(_metadata, self, KTC_TLS1_3, KTC_POLICY_ALWAYS);
+	preamble(_metadata, self, KTC_TLS1_2, KTC_POLICY_ALWAYS);
+}
+
+TEST_F(connect, a_preamble_has_a_limit)
+{
+	static const uint8_t bytes[LIMIT_PREAMBLE + 1];
+	struct ktc_conn_opts opts = {
+		.size = sizeof(opts), .host = "localhost", .port = 1,
+		.preamble = bytes, .preamble_len = sizeof(bytes),
+	};
+
+	ASSERT_EQ(0, drive_init(&self->d, &self->client, NULL));
+	EXPECT_EQ(-KTC_E_OPTION, ktc_connect(self->d.loop, self->d.client,
+					     &opts, NULL));
+	opts.preamble_len = 0;
+	EXPECT_EQ(-KTC_E_OPTION, ktc_connect(self->d.loop, self->d.client,
+					     &opts, NULL));
+	opts.preamble_len = 1;
+	opts.preamble = NULL;
+	EXPECT_EQ(-KTC_E_OPTION, ktc_connect(self->d.loop, self->d.client,
+					     &opts, NULL));
+}
+
 TEST_F(connect, info_tells_how_long_it_took)
 {
 	struct ktc_conn_opts opts = { .host = "localhost" };

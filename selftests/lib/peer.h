@@ -44,11 +44,16 @@
 
 struct peer;
 
+/* What looks like the head of the longest record there is. */
+extern const uint8_t peer_clear[5];
+
 /**
  * enum peer_op - what a step does; @a and @b are its arguments
  *
  * Handshake:
  * @PEER_END: end of the script (a zeroed step)
+ * @PEER_CLEAR: before PEER_HANDSHAKE: peer_clear, then @a bytes that are the
+ *	pattern's first, in the clear
  * @PEER_HANDSHAKE: the TLS handshake, tickets of opts.tickets included
  * @PEER_HANDSHAKE_HALF_RTT: TLS 1.3: the same with @a bytes of the stream,
  *	in records of @b bytes (0: 16384), behind the server's Finished, in
@@ -123,6 +128,7 @@ struct peer;
 enum peer_op {
 	PEER_END = 0,
 
+	PEER_CLEAR,
 	PEER_HANDSHAKE,
 	PEER_HANDSHAKE_HALF_RTT,
 	PEER_HANDSHAKE_SPEAK_FIRST,

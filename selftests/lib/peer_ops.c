@@ -6,7 +6,9 @@
 #include "peer_conn.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <openssl/err.h>
 
@@ -55,6 +57,29 @@ static int handshake_run(struct peer_conn *c)
 		if (handshake_input(c))
 			return -1;
 	return done < 0 ? -1 : 0;
+}
+
+const uint8_t peer_clear[5] = { RECORD_DATA, 3, 3, 0x40, 0 };
+
+static int op_clear(struct peer_conn *c, const struct peer_step *s)
+{
+	uint8_t byte, want;
+	int err;
+
+	for (uint64_t i = 0; i < sizeof(peer_clear) + s->a; i++) {
+		err = pconn_wait(c, POLLIN);
+		if (err)
+			return pconn_fail(c, "receiving: %s", strerror(-err));
+		if (recv(c->fd, &byte, 1, 0) != 1)
+			return pconn_fail(c, "the client left");
+		want = i < sizeof(peer_clear) ?
+			       peer_clear[i] :
+			       peer_pattern(i - sizeof(peer_clear));
+		if (byte != want)
+			return pconn_fail(c, "byte %llu is another",
+					  (unsigned long long)i);
+	}
+	return 0;
 }
 
 static int op_handshake(struct peer_conn *c, const struct peer_step *s)
@@ -247,6 +272,7 @@ static int op_barrier(struct peer_conn *c, const struct peer_step *s)
 
 static const struct peer_op_entry peer_ops[PEER_NR_OPS] = {
 	[PEER_END] = { "end", NULL },
+	[PEER_CLEAR] = { "clear", op_clear },
 	[PEER_HANDSHAKE] = { "handshake", op_handshake },
 	[PEER_HANDSHAKE_HALF_RTT] = { "handshake half-rtt",
 				      op_handshake_half_rtt },
