@@ -627,11 +627,10 @@ TEST_F(relay, close_passes_on_what_is_held_and_closes)
 
 TEST_F(relay, close_gives_a_reader_that_never_reads_its_deadline)
 {
-	if (variant->lane == KTC_LANE_MODULE)
-		SKIP(return, "a socket that grows takes what the module holds");
 	self->client.close_timeout_ms = 200;
 	self->plain_opts.hold = true;
-	self->plain_opts.buffer = 65536;
+	/* less than a record, or room that is left takes what is held */
+	self->plain_opts.buffer = 2048;
 	START({ .op = PEER_SEND, .a = 16 * MB }, { .op = PEER_DISCARD });
 	RELAY();
 	UNTIL_INSIDE(holds(self->c.conn));
