@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "plain.h"
 #include "relay.h"
 #include "sys.h"
+#include "util.h"
 
 #include "kselftest_harness.h"
 
@@ -594,6 +596,34 @@ TEST_F(relay, changes_keys_at_the_record_limit)
 	EXPECT_LE(1, self->c.info.rekeys[KTC_TX]);
 	CLOSE_IN_ORDER();
 	PEER_DONE();
+}
+
+/* With one CPU for all three there is always something to do. */
+TEST_F(relay, a_call_ends_while_bytes_keep_coming)
+{
+	uint64_t before, most = 0, moved = 0;
+	struct ktc_event ev;
+	cpu_set_t one;
+
+	if (variant->lane != KTC_LANE_LOOP || variant->unix_socket ||
+	    variant->version == KTC_TLS1_2)
+		SKIP(return, "TLS 1.3 and TCP tell it");
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(one), &one));
+	self->plain_opts.send = 24 * MB;
+	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
+	RELAY();
+	while (moved < 16 * MB) {
+		before = moved;
+		if (ktc_loop_events(self->d.loop, &ev, 1, 0) == 1)
+			drive_event(self->d.loop, &ev);
+		ASSERT_FALSE(self->c.relayed) TH_LOG("%s", self->c.error.text);
+		moved = self->c.conn->relay->moved[KTC_RX];
+		most = MAX(most, moved - before);
+	}
+	EXPECT_LE(most, LIMIT_LOOP_ROUNDS * LIMIT_RELAY_PIECES *
+				LIMIT_RECV_BUFFER);
 }
 
 TEST_F(relay, close_passes_on_what_is_held_and_closes)
