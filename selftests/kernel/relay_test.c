@@ -86,6 +86,9 @@ FIXTURE_SETUP(relay)
 	/* the run with the module comes beside one without, and has no time */
 	if (variant->lane != KTC_LANE_MODULE && getenv("KTC_TEST_MODULE"))
 		SKIP(return, "the run without the module shows it");
+	if (variant->policy == KTC_POLICY_NEVER && getenv("KTC_TEST_LANE") &&
+	    (variant->version == KTC_TLS1_2 || variant->unix_socket))
+		SKIP(return, "the user plane needs no VM: run natively");
 	if (variant->policy == KTC_POLICY_ALWAYS && !caps_ktls())
 		SKIP(return, "this kernel has no kTLS");
 	if (variant->lane == KTC_LANE_MODULE &&
