@@ -177,7 +177,11 @@ FIXTURE_TEARDOWN(relay)
 #define PEER_DONE() \
 	do { \
 		ASSERT_EQ(0, peer_wait_done(self->peer, 0, &self->res)); \
-		ASSERT_STREQ("", self->res.error); \
+		ASSERT_STREQ("", self->res.error) \
+		TH_LOG("sent %llu, received %llu, eof %d fin %d", \
+		       (unsigned long long)self->res.bytes_sent, \
+		       (unsigned long long)self->res.bytes_received, \
+		       self->c.eof, self->res.fin); \
 	} while (0)
 
 /* RELAYED came and says so: both sides ended in order. */
@@ -793,21 +797,21 @@ TEST_F(relay, moves_to_the_kernel_plane_meanwhile)
 	if (variant->policy == KTC_POLICY_NEVER)
 		SKIP(return, "the policy is never");
 	self->client.policy = KTC_POLICY_AUTO;
-	self->client.auto_bytes = MB;
-	self->plain_opts.send = 16 * MB;
+	self->client.auto_bytes = MB / 4;
+	self->plain_opts.send = 4 * MB;
 	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
 	ASSERT_EQ(KTC_PLANE_USER, self->c.info.plane[KTC_TX]);
 	ASSERT_EQ(0, ktc_relay(self->c.conn, self->plain.fd, FLAGS));
 	peer_go(self->peer);
-	UNTIL_INSIDE(self->plain.got == 16 * MB);
+	UNTIL_INSIDE(self->plain.got == 4 * MB);
 	if (variant->lane == KTC_LANE_MODULE)
 		UNTIL_INSIDE(relay_has_module(self->c.conn->relay));
 	ASSERT_EQ(0, shutdown(self->plain.far, SHUT_WR));
-	RELAYED(16 * MB, 16 * MB);
+	RELAYED(4 * MB, 4 * MB);
 	EXPECT_EQ(KTC_PLANE_KERNEL, self->c.info.plane[KTC_TX]);
 	CLOSE_IN_ORDER();
 	PEER_DONE();
-	PLAIN_GOT(16 * MB);
+	PLAIN_GOT(4 * MB);
 }
 
 TEST_HARNESS_MAIN
