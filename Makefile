@@ -293,7 +293,8 @@ check-kmod:
 	@tools/dev/setup check
 	@$(MAKE) $(JOBS) all
 	@$(MAKE) kmods
-	@{ $(call run-kmod-tests,$(KMOD_KERNELS)) } | $(SUM)
+	@export KTC_RELAY_MB=$${KTC_RELAY_MB:-64}; \
+	{ $(call run-kmod-tests,$(KMOD_KERNELS)) } | $(SUM)
 
 # First that the kernel tells, then that it has nothing to tell. Those of the
 # library are left out: they judge by time, and this kernel is slow; so is, of

@@ -500,10 +500,30 @@ static bool loop_has_work(const struct ktc_loop *loop)
 	       (loop->again || io_uring_sq_ready(loop->ring.u));
 }
 
+/*
+ * Work is left, and the time is over. A host may wait elsewhere now: what was
+ * armed must be out, and what is left is to be told of.
+ */
+static int loop_leave(struct ktc_loop *loop)
+{
+	static const uint64_t one = 1;
+	int err = ring_submit(&loop->ring, 0);
+
+	if (err)
+		return err;
+	if (loop->poll_fd >= 0 &&
+	    (loop_has_work(loop) || io_uring_cq_ready(loop->ring.u)))
+		/* EAGAIN: it is readable enough */
+		(void)!write(loop->poll_fd, &one, sizeof(one));
+	return 0;
+}
+
 int loop_events(struct ktc_loop *loop, struct ktc_event *ev, unsigned int max,
 		int timeout_ms)
 {
 	uint64_t count, until;
+	unsigned int rounds;
+	bool over;
 	int err;
 
 	err = ring_enable(&loop->ring);
@@ -517,20 +537,21 @@ int loop_events(struct ktc_loop *loop, struct ktc_event *ev, unsigned int max,
 				 loop->now_us + timeout_ms * 1000ull;
 	if (loop->ring.guest)
 		timeout_ms = 0;
-	for (;;) {
+	for (rounds = 1;; rounds++) {
 		err = loop_round(loop, timeout_ms);
 		if (err)
 			return err;
 		if (loop->events.head)
 			return loop_take(loop, ev, max);
-		/* a host may wait elsewhere now: what was armed must be out */
-		if (loop_has_work(loop)) {
+		over = loop->woken || loop->ring.guest ||
+		       (loop->now_us >= until && rounds >= LIMIT_LOOP_ROUNDS);
+		if (loop_has_work(loop) && !over) {
 			timeout_ms = 0;
 			continue;
 		}
-		if (loop->woken || loop->ring.guest || loop->now_us >= until) {
+		if (over || loop->now_us >= until) {
 			loop->woken = false;
-			return 0;
+			return loop_has_work(loop) ? loop_leave(loop) : 0;
 		}
 		timeout_ms = until == TIMER_NEVER ? -1 :
 				     (int)((until - loop->now_us + 999) / 1000);
