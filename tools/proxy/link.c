@@ -11,13 +11,16 @@
  */
 #include "link.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "acceptor.h"
 #include "client_fd.h"
+#include "hello.h"
 #include "log.h"
+#include "proxy_header.h"
 #include "upstream.h"
 #include "worker.h"
 
@@ -125,7 +128,9 @@ static void link_end(struct link *link, enum stats_end why)
 	set_state(link, LINK_OVER);
 	link->end = why;
 	link->upstream = NULL;
-	if (upstream)
+	if (upstream && upstream->state == UPSTREAM_OPEN && !upstream->said)
+		upstream_close(upstream);
+	else if (upstream)
 		upstream_abort(upstream);
 	stats_add(&post->stats->ended[why], 1);
 	stats_sub(&post->stats->clients, 1);
@@ -236,8 +241,8 @@ void link_opened(struct link *link)
 void link_lost(struct link *link, struct upstream *was)
 {
 	link->upstream = NULL;
-	if (link->state != LINK_CONNECTING) {
-		/* the client has had some of it, or the origin */
+	if (link->state != LINK_CONNECTING || was->said) {
+		/* the client has had something of it, or the origin of him */
 		link_end(link, STATS_END_ORIGIN);
 		return;
 	}
@@ -273,6 +278,30 @@ static void greet(struct link *link)
 			   link->greeting_len - link->greeted, MSG_NOSIGNAL);
 	io_uring_sqe_set_data64(sqe, (uintptr_t)link | OP_LINK);
 	link->busy = true;
+}
+
+/* What the origin is told first. False: then the link is over. */
+static bool say_hello(struct link *link)
+{
+	const struct config_listener *listener = listener_of(link);
+	uint8_t *hello;
+	size_t len;
+	int err;
+
+	if (!listener->proxy_in && listener->proxy_out == CONFIG_PROXY_NONE)
+		return true;
+	err = hello_make(listener, link->fd, link->buf, link->len, &hello,
+			 &len);
+	if (!err && hello) {
+		err = upstream_send(link->upstream, hello, len);
+		free(link->buf);
+		link->buf = NULL;
+	}
+	if (err == -KTC_E_STATE)
+		return true; /* it has ended: CLOSED is on its way */
+	if (err)
+		link_end(link, STATS_END_CLIENT);
+	return !err;
 }
 
 /* Its connection is open: what came first goes first, then the relay. */
@@ -317,7 +346,8 @@ void link_run_ready(struct worker *worker)
 		if (link->state == LINK_OVER)
 			link_free(link);
 		else if (link->state == LINK_CONNECTING && link->upstream &&
-			 link->upstream->state == UPSTREAM_OPEN)
+			 link->upstream->state == UPSTREAM_OPEN &&
+			 say_hello(link))
 			link_go(link);
 	}
 }
@@ -326,7 +356,7 @@ static bool was_dead(const struct link *link, const struct upstream *was,
 		     const struct ktc_event *ev)
 {
 	return was->was_warm && !link->cut && !link->was_greeted &&
-	       !was->hello &&
+	       !was->said &&
 	       (ev->end == KTC_END_TLS || ev->end == KTC_END_TRUNCATED) &&
 	       ev->err != -KTC_E_IDLE_TIMEOUT && !ev->relayed[KTC_RX] &&
 	       !ev->relayed[KTC_TX] && client_fd_is_untouched(link->fd);
@@ -387,6 +417,54 @@ static bool set_timer(struct link *link, uint64_t at_ms)
 	return true;
 }
 
+/* Reads on, until the client's PROXY header is whole. */
+static void read_header(struct link *link)
+{
+	struct io_uring_sqe *sqe;
+
+	sqe = worker_sqe(worker_of(link), OP_LINK, link);
+	io_uring_prep_recv(sqe, link->fd, link->buf + link->len,
+			   LINK_HEADER_ROOM - link->len, 0);
+	io_uring_sqe_set_data64(sqe, (uintptr_t)link | OP_LINK);
+	link->busy = true;
+}
+
+static void header_read(struct link *link, int res)
+{
+	struct proxy_header header;
+	int n = -EPROTO;
+
+	if (res > 0) {
+		link->len += (size_t)res;
+		n = proxy_header_parse(link->buf, link->len, &header);
+	}
+	if (!n && link->len < LINK_HEADER_ROOM) {
+		read_header(link);
+	} else if (n <= 0 || !set_timer(link, link->until_ms)) {
+		log_event(CONFIG_INFO, "no_proxy_header",
+			  LOG_S("listener", listener_of(link)->name),
+			  LOG_U("bytes", link->len));
+		link_end(link, STATS_END_HEADER);
+	} else {
+		link_connect(link);
+	}
+}
+
+/* False: there is no memory for it. */
+static bool await_header(struct link *link)
+{
+	uint64_t at_ms = worker_of(link)->now_ms + listener_of(link)->header_ms;
+
+	link->buf = malloc(LINK_HEADER_ROOM);
+	if (!link->buf)
+		return false;
+	set_state(link, LINK_HEADER);
+	if (!set_timer(link, at_ms < link->until_ms ? at_ms : link->until_ms))
+		return false;
+	read_header(link);
+	return true;
+}
+
 void link_completion(struct link *link, int res)
 {
 	link->busy = false;
@@ -395,7 +473,9 @@ void link_completion(struct link *link, int res)
 			link_free(link);
 		return;
 	}
-	if (link->state == LINK_GREETING)
+	if (link->state == LINK_HEADER)
+		header_read(link, res);
+	else if (link->state == LINK_GREETING)
 		greeting_sent(link, res);
 }
 
@@ -439,9 +519,9 @@ void link_begin(struct post *post, int fd)
 	worker->links = link;
 	worker->nr_links++;
 	stats_add(&post->stats->clients, 1);
-	if (!set_timer(link, link->until_ms)) {
+	if (listener->proxy_in ? !await_header(link) :
+				 !set_timer(link, link->until_ms))
 		link_end(link, STATS_END_LIMIT);
-		return;
-	}
-	link_connect(link);
+	else if (!listener->proxy_in)
+		link_connect(link);
 }

@@ -19,7 +19,7 @@ struct upstream;
 struct worker;
 
 /* bytes of a client's PROXY header, with what came behind it */
-#define LINK_HEADER_MAX 4096u
+#define LINK_HEADER_ROOM 4096u
 
 enum link_state {
 	LINK_NEW,

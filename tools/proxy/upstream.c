@@ -64,6 +64,7 @@ int upstream_send(struct upstream *upstream, uint8_t *take, size_t len)
 		return err;
 	}
 	upstream->hello = take;
+	upstream->said = true;
 	upstream->sends++;
 	return 0;
 }

@@ -47,6 +47,7 @@ enum upstream_state {
  * @state: enum upstream_state
  * @was_warm: waited in the pool
  * @open: OPEN came
+ * @said: it has had bytes of ours
  * @ours: it ends because we wanted it
  * @why_not_module: enum ktc_reason
  */
@@ -65,6 +66,7 @@ struct upstream {
 	uint8_t state;
 	bool was_warm;
 	bool open;
+	bool said;
 	bool ours;
 	uint8_t why_not_module;
 };
