@@ -78,19 +78,38 @@ static void count_down(struct post *post)
 				  memory_order_relaxed);
 }
 
-/* Room for one more client, which is taken then. */
-static bool count_up(struct post *post)
+static uint64_t room(uint64_t max, unsigned int now)
 {
-	const struct config *config = post->service->generation->config;
+	return max > now ? max - now : 0;
+}
+
+uint64_t link_room(const struct post *post)
+{
+	struct service *service = post->service;
+	uint64_t here, all;
+
+	/* relaxed: link_count_up() is exact */
+	here = room(service->listener->clients_max,
+		    atomic_load_explicit(&service->tally->clients,
+					 memory_order_relaxed));
+	all = room(service->generation->clients_max,
+		   atomic_load_explicit(post->worker->all_clients,
+					memory_order_relaxed));
+	return here < all ? here : all;
+}
+
+bool link_count_up(struct post *post)
+{
+	struct service *service = post->service;
 	unsigned int all, here;
 
 	/* relaxed: taken before it is looked at, so that it is exact */
 	all = atomic_fetch_add_explicit(post->worker->all_clients, 1,
 					memory_order_relaxed);
-	here = atomic_fetch_add_explicit(&post->service->tally->clients, 1,
+	here = atomic_fetch_add_explicit(&service->tally->clients, 1,
 					 memory_order_relaxed);
-	if (all < config->clients_max &&
-	    here < post->service->listener->clients_max)
+	if (all < service->generation->clients_max &&
+	    here < service->listener->clients_max)
 		return true;
 	count_down(post);
 	return false;
@@ -479,8 +498,9 @@ void link_completion(struct link *link, int res)
 		greeting_sent(link, res);
 }
 
-static void refuse(struct post *post, int fd)
+void link_refuse(struct post *post, int fd)
 {
+	stats_add(&post->stats->accepted, 1);
 	stats_add(&post->stats->ended[STATS_END_LIMIT], 1);
 	log_event(CONFIG_WARN, "client_refused",
 		  LOG_S("listener", post->service->listener->name),
@@ -495,17 +515,13 @@ void link_begin(struct post *post, int fd)
 	struct worker *worker = post->worker;
 	struct link *link;
 
-	stats_add(&post->stats->accepted, 1);
-	if (!count_up(post)) {
-		refuse(post, fd);
-		return;
-	}
 	link = pool_get(&worker->link_pool);
 	if (!link) {
 		count_down(post);
-		refuse(post, fd);
+		link_refuse(post, fd);
 		return;
 	}
+	stats_add(&post->stats->accepted, 1);
 	link->post = post_get(post);
 	link->fd = fd;
 	link->timer.fire = timed_out;

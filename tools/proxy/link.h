@@ -79,8 +79,15 @@ struct link {
 	bool no_warm;
 };
 
-/* A client came: its descriptor is taken. */
+/* How many clients there is still room for; takes room for one, if any. */
+uint64_t link_room(const struct post *post);
+bool link_count_up(struct post *post);
+
+/* A client came, for whom room was taken: its descriptor is taken. */
 void link_begin(struct post *post, int fd);
+
+/* A client came, and there is no room: its descriptor is taken. */
+void link_refuse(struct post *post, int fd);
 
 /* worker.c: a completion; all events of a round have been seen */
 void link_completion(struct link *link, int res);

@@ -3,10 +3,16 @@
 #ifndef PROXY_PRIVILEGE_H
 #define PROXY_PRIVILEGE_H
 
+#include <stdint.h>
+
 struct config;
 
-/* As many descriptors as may be, and a warning if they do not suffice. */
-void privilege_descriptors(const struct config *config, unsigned int threads);
+/* As many descriptors as may be. */
+void privilege_descriptors(void);
+
+/* Clients at once: as configured, or as many as there are descriptors for. */
+uint64_t privilege_clients_max(const struct config *config,
+			       unsigned int threads);
 
 /**
  * privilege_drop() - become who the config says, for good

@@ -115,7 +115,7 @@ int proxy_start(struct proxy *proxy, struct config *config)
 	proxy->nr_workers = threads_of(config);
 	(void)pthread_mutex_init(&proxy->lock, NULL); /* never fails on Linux */
 	proxy->box.fd = -1;
-	privilege_descriptors(config, proxy->nr_workers);
+	privilege_descriptors();
 	err = generation_new(config, proxy->nr_workers, NULL,
 			     &proxy->generation);
 	if (!err)
@@ -242,6 +242,8 @@ static void drain(struct proxy *proxy)
 		  LOG_U("drain_ms", drain_ms));
 	notify_stopping();
 	notify_status("draining");
+	/* answers that were due still come, before these */
+	proxy->answers += proxy->running;
 	tell_all(proxy, MAIL_DRAIN, NULL);
 }
 
@@ -323,8 +325,13 @@ void proxy_mail(struct proxy *proxy)
 			}
 			break;
 		case MAIL_SERVED:
-			if (!--proxy->answers && proxy->state < PROXY_DRAINING)
+			proxy->answers--;
+			if (!proxy->answers && proxy->state < PROXY_DRAINING)
 				reloaded(proxy);
+			break;
+		case MAIL_DRAINING:
+			if (!--proxy->answers)
+				generation_leave_places(proxy->generation);
 			break;
 		case MAIL_ENDED:
 			worker_over(proxy, mail->worker, mail->err);
