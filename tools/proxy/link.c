@@ -24,12 +24,16 @@
 #include "upstream.h"
 #include "worker.h"
 
+/* how often the send queue of a client is looked at before a reset */
+#define FLUSH_LOOK_MS 10
+
 static const char *const state_names[LINK_NR_STATES] = {
 	[LINK_NEW] = "new",
 	[LINK_HEADER] = "header",
 	[LINK_CONNECTING] = "connecting",
 	[LINK_GREETING] = "greeting",
 	[LINK_RELAYING] = "relaying",
+	[LINK_FLUSHING] = "flushing",
 	[LINK_OVER] = "over",
 };
 
@@ -42,7 +46,9 @@ static const unsigned int state_next[LINK_NR_STATES] = {
 			    BIT(LINK_RELAYING) | BIT(LINK_OVER),
 	[LINK_GREETING] = BIT(LINK_GREETING) | BIT(LINK_RELAYING) |
 			  BIT(LINK_OVER),
-	[LINK_RELAYING] = BIT(LINK_CONNECTING) | BIT(LINK_OVER),
+	[LINK_RELAYING] = BIT(LINK_CONNECTING) | BIT(LINK_FLUSHING) |
+			  BIT(LINK_OVER),
+	[LINK_FLUSHING] = BIT(LINK_OVER),
 };
 
 const char *link_state_name(unsigned int state)
@@ -65,6 +71,17 @@ static struct worker *worker_of(const struct link *link)
 static const struct config_listener *listener_of(const struct link *link)
 {
 	return link->post->service->listener;
+}
+
+/* False: there is no memory for it. */
+static bool set_timer(struct link *link, uint64_t at_ms)
+{
+	struct worker *worker = worker_of(link);
+
+	if (at_ms != TIMERS_NEVER)
+		return !timers_set(&worker->timers, &link->timer, at_ms);
+	timers_del(&worker->timers, &link->timer);
+	return true;
 }
 
 /* ------------------------------------------------------------------- end -- */
@@ -176,7 +193,7 @@ void link_cut(struct link *link, enum stats_end why)
 		link->end = why;
 		upstream_abort(link->upstream); /* RELAYED follows */
 	} else if (link->state != LINK_OVER) {
-		link_end(link, why);
+		link_end(link, link->state == LINK_FLUSHING ? link->end : why);
 	}
 }
 
@@ -402,16 +419,48 @@ static enum stats_end end_of(const struct link *link,
 	}
 }
 
+/*
+ * A reset throws away what the client's machine has not taken yet, though it
+ * is good: it waits for that, for a while. False: there is nothing.
+ */
+static bool link_flush(struct link *link, enum stats_end why)
+{
+	struct worker *worker = worker_of(link);
+
+	if (worker->stopping || !client_fd_has_unsent(link->fd) ||
+	    !set_timer(link, worker->now_ms + FLUSH_LOOK_MS))
+		return false;
+	set_state(link, LINK_FLUSHING);
+	link->end = why;
+	link->until_ms = worker->now_ms + listener_of(link)->close_ms;
+	return true;
+}
+
+static void link_look(struct link *link)
+{
+	struct worker *worker = worker_of(link);
+
+	if (worker->now_ms >= link->until_ms ||
+	    !client_fd_has_unsent(link->fd) ||
+	    !set_timer(link, worker->now_ms + FLUSH_LOOK_MS))
+		link_end(link, link->end);
+}
+
 void link_relayed(struct link *link, struct upstream *was,
 		  const struct ktc_event *ev)
 {
+	enum stats_end why;
+
 	link->upstream = NULL;
 	if (was_dead(link, was, ev)) {
 		link->no_warm = true;
 		link_connect(link);
 		return;
 	}
-	link_end(link, end_of(link, ev));
+	why = end_of(link, ev);
+	if (why == STATS_END_DONE || why == STATS_END_CLIENT ||
+	    !link_flush(link, why))
+		link_end(link, why);
 }
 
 /* ----------------------------------------------------------------- begin -- */
@@ -421,19 +470,11 @@ static void timed_out(struct timer *timer)
 	struct link *link = (struct link *)((char *)timer -
 					    offsetof(struct link, timer));
 
-	link_cut(link, link->state == LINK_HEADER ? STATS_END_HEADER :
-						    STATS_END_LIFETIME);
-}
-
-/* False: there is no memory for it. */
-static bool set_timer(struct link *link, uint64_t at_ms)
-{
-	struct worker *worker = worker_of(link);
-
-	if (at_ms != TIMERS_NEVER)
-		return !timers_set(&worker->timers, &link->timer, at_ms);
-	timers_del(&worker->timers, &link->timer);
-	return true;
+	if (link->state == LINK_FLUSHING)
+		link_look(link);
+	else
+		link_cut(link, link->state == LINK_HEADER ?
+				       STATS_END_HEADER : STATS_END_LIFETIME);
 }
 
 /* Reads on, until the client's PROXY header is whole. */

@@ -27,6 +27,7 @@ enum link_state {
 	LINK_CONNECTING,	/* OPEN of its upstream connection */
 	LINK_GREETING,		/* what the origin said first is being sent */
 	LINK_RELAYING,		/* RELAYED */
+	LINK_FLUSHING,		/* the client to take what it is to have */
 	LINK_OVER,		/* its last completion */
 	LINK_NR_STATES
 };
