@@ -145,3 +145,17 @@ int privilege_drop(const struct config *config)
 		return failed("core", NULL, -errno);
 	return 0;
 }
+
+int privilege_give(const struct config *config, const char *path)
+{
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int err;
+
+	if (!config->user)
+		return 0;
+	err = find_ids(config, &uid, &gid);
+	if (!err && lchown(path, uid, gid))
+		err = failed("owner", path, -errno);
+	return err;
+}

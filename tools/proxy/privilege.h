@@ -25,4 +25,10 @@ uint64_t privilege_clients_max(const struct config *config,
  */
 int privilege_drop(const struct config *config);
 
+/*
+ * A file made before that becomes the user's, who is to remove it one day.
+ * 0, or -errno that has been logged.
+ */
+int privilege_give(const struct config *config, const char *path);
+
 #endif /* PROXY_PRIVILEGE_H */

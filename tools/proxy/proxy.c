@@ -92,6 +92,8 @@ static int proxy_open(struct proxy *proxy, struct config *config)
 		err = listen_one(&config->metrics, &metrics_fd);
 	if (!err && config->control)
 		err = control_open(config->control, &proxy->control);
+	if (!err && config->control)
+		err = privilege_give(config, config->control);
 	if (!err)
 		err = privilege_drop(config);
 	if (err) {
