@@ -545,7 +545,7 @@ void link_refuse(struct post *post, int fd)
 	stats_add(&post->stats->ended[STATS_END_LIMIT], 1);
 	log_event(CONFIG_WARN, "client_refused",
 		  LOG_S("listener", post->service->listener->name),
-		  LOG_U("clients", post->service->tally->clients));
+		  LOG_U("room", link_room(post)));
 	client_fd_reset(fd);
 	worker_close(post->worker, fd);
 }

@@ -16,6 +16,21 @@
 #define NR 3
 #define NOW 1000000u
 
+static uint64_t conns(const struct origin *origin)
+{
+	return atomic_load(&origin->load->conns);
+}
+
+static uint64_t retry_at(const struct origin *origin)
+{
+	return atomic_load(&origin->load->retry_at_ms);
+}
+
+static uint64_t failures(const struct origin *origin)
+{
+	return atomic_load(&origin->load->failures);
+}
+
 FIXTURE(origins)
 {
 	struct config_listener *listener;
@@ -89,7 +104,7 @@ TEST_F(origins, the_one_with_fewest_connections_is_chosen)
 	EXPECT_EQ(1, origin_pick(self->at, NR, 0, 0, 1, NOW));
 	EXPECT_EQ(2, origin_pick(self->at, NR, 0, 0, 1, NOW));
 	EXPECT_EQ(0, origin_pick(self->at, NR, 0, 0, 1, NOW));
-	EXPECT_EQ(1, self->at[0].load->conns);
+	EXPECT_EQ(1, conns(&self->at[0]));
 	origin_drop(&self->at[2]);
 	EXPECT_EQ(2, origin_pick(self->at, NR, 0, 0, 0, NOW));
 }
@@ -98,7 +113,7 @@ TEST_F(origins, those_that_were_tried_are_not)
 {
 	EXPECT_EQ(1, origin_pick(self->at, NR, 1 | 4, 0, 0, NOW));
 	EXPECT_EQ(-1, origin_pick(self->at, NR, 1 | 2 | 4, 0, 0, NOW));
-	EXPECT_EQ(0, self->at[0].load->conns);
+	EXPECT_EQ(0, conns(&self->at[0]));
 }
 
 TEST_F(origins, a_full_one_is_passed_over)
@@ -107,8 +122,8 @@ TEST_F(origins, a_full_one_is_passed_over)
 	EXPECT_EQ(1, origin_pick(self->at, NR, 0, 1, 0, NOW));
 	EXPECT_EQ(2, origin_pick(self->at, NR, 0, 1, 0, NOW));
 	EXPECT_EQ(-1, origin_pick(self->at, NR, 0, 1, 0, NOW));
-	EXPECT_EQ(1, self->at[0].load->conns);
-	EXPECT_EQ(1, self->at[2].load->conns);
+	EXPECT_EQ(1, conns(&self->at[0]));
+	EXPECT_EQ(1, conns(&self->at[2]));
 }
 
 TEST_F(origins, one_that_failed_is_left_alone_for_its_time)
@@ -117,7 +132,7 @@ TEST_F(origins, one_that_failed_is_left_alone_for_its_time)
 
 	origin_failed(&self->at[0], self->listener, NOW, 0);
 	EXPECT_TRUE(origin_is_failing(&self->at[0], NOW));
-	until = self->at[0].load->retry_at_ms;
+	until = retry_at(&self->at[0]);
 	EXPECT_LE(NOW + 750, until);
 	EXPECT_GE(NOW + 1250, until);
 	EXPECT_EQ(1, origin_pick(self->at, NR, 0, 0, 0, NOW));
@@ -141,7 +156,7 @@ TEST_F(origins, the_time_doubles_up_to_its_end)
 
 	for (i = 0; i < 100; i++) {
 		origin_failed(&self->at[0], self->listener, now, 512);
-		wait = self->at[0].load->retry_at_ms - now;
+		wait = retry_at(&self->at[0]) - now;
 		if (i < 6)
 			EXPECT_EQ(1000u << i, wait);
 		EXPECT_LE(before, wait);
@@ -150,11 +165,11 @@ TEST_F(origins, the_time_doubles_up_to_its_end)
 		now += wait;
 	}
 	EXPECT_EQ(60000, before);
-	EXPECT_EQ(100, self->at[0].load->failures);
+	EXPECT_EQ(100, failures(&self->at[0]));
 	origin_worked(&self->at[0]);
 	EXPECT_FALSE(origin_is_failing(&self->at[0], now - 1));
 	origin_failed(&self->at[0], self->listener, now, 512);
-	EXPECT_EQ(now + 1000, self->at[0].load->retry_at_ms);
+	EXPECT_EQ(now + 1000, retry_at(&self->at[0]));
 }
 
 TEST_F(origins, failures_together_count_as_one)
@@ -163,8 +178,8 @@ TEST_F(origins, failures_together_count_as_one)
 
 	for (i = 0; i < 10; i++)
 		origin_failed(&self->at[0], self->listener, NOW, 512);
-	EXPECT_EQ(NOW + 1000, self->at[0].load->retry_at_ms);
-	EXPECT_EQ(10, self->at[0].load->failures);
+	EXPECT_EQ(NOW + 1000, retry_at(&self->at[0]));
+	EXPECT_EQ(10, failures(&self->at[0]));
 }
 
 TEST_F(origins, a_reload_shares_what_is_known)

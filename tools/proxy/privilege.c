@@ -21,7 +21,7 @@
 
 /* of a client: its own, and that of the origin */
 #define FDS_PER_CLIENT 2
-/* of a worker: ring, loop's eventfd, mailbox; of the rest: files, logs, admin */
+/* of a worker: ring, loop, mailbox; of the rest: files, logs, admin */
 #define FDS_PER_WORKER 8
 #define FDS_REST 32
 

@@ -231,6 +231,12 @@ static void reloaded(struct proxy *proxy)
 
 /* ------------------------------------------------------------------- end -- */
 
+static uint64_t clients_now(const struct proxy *proxy)
+{
+	/* relaxed: a number alone */
+	return atomic_load_explicit(&proxy->all_clients, memory_order_relaxed);
+}
+
 static void drain(struct proxy *proxy)
 {
 	uint64_t drain_ms = proxy->generation->config->drain_ms;
@@ -240,7 +246,7 @@ static void drain(struct proxy *proxy)
 	atomic_store_explicit(&proxy->draining, true, memory_order_relaxed);
 	proxy->deadline_ms = clock_ms() + drain_ms;
 	log_event(CONFIG_INFO, "draining",
-		  LOG_U("clients", proxy->all_clients),
+		  LOG_U("clients", clients_now(proxy)),
 		  LOG_U("drain_ms", drain_ms));
 	notify_stopping();
 	notify_status("draining");
@@ -252,7 +258,7 @@ static void drain(struct proxy *proxy)
 static void stop(struct proxy *proxy)
 {
 	log_event(CONFIG_WARN, "cutting_off",
-		  LOG_U("clients", proxy->all_clients));
+		  LOG_U("clients", clients_now(proxy)));
 	proxy->state = PROXY_STOPPING;
 	proxy->deadline_ms = clock_ms() + STOP_MS;
 	tell_all(proxy, MAIL_STOP, NULL);

@@ -15,6 +15,12 @@
 static uint64_t fired[MANY];
 static unsigned int nr_fired;
 
+/* the same numbers in every run */
+static uint64_t number(unsigned int i)
+{
+	return 1 + (i * 2654435761u >> 7) % 1000;
+}
+
 static void note(struct timer *timer)
 {
 	fired[nr_fired++] = timer->at_ms;
@@ -56,10 +62,9 @@ TEST_F(timers, they_fire_in_order_and_once)
 {
 	unsigned int i;
 
-	srand(1);
 	for (i = 0; i < MANY; i++)
 		ASSERT_EQ(0, timers_set(&self->timers, &self->all[i],
-					1 + rand() % 1000));
+					number(i)));
 	timers_run(&self->timers, 500);
 	for (i = 0; i < nr_fired; i++)
 		EXPECT_LE(fired[i], 500);
@@ -75,10 +80,9 @@ TEST_F(timers, those_that_are_taken_out_do_not_fire)
 {
 	unsigned int i;
 
-	srand(2);
 	for (i = 0; i < MANY; i++)
 		ASSERT_EQ(0, timers_set(&self->timers, &self->all[i],
-					1 + rand() % 1000));
+					number(i)));
 	for (i = 0; i < MANY; i += 2)
 		timers_del(&self->timers, &self->all[i]);
 	timers_run(&self->timers, 1000);

@@ -149,16 +149,13 @@ static void opened(struct upstream *upstream)
  */
 static void keep(struct upstream *upstream, const struct ktc_event *ev)
 {
-	uint8_t *kept;
+	uint8_t *kept = NULL;
 
 	if (upstream->state == UPSTREAM_RELAYING ||
 	    upstream->state == UPSTREAM_ENDING)
 		return;
-	if (ev->len > UPSTREAM_KEPT_MAX - upstream->kept_len) {
-		kept = NULL;
-	} else {
+	if (ev->len <= UPSTREAM_KEPT_MAX - upstream->kept_len)
 		kept = realloc(upstream->kept, upstream->kept_len + ev->len);
-	}
 	if (!kept) {
 		ktc_conn_abort(upstream->conn);
 		return;
