@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config_build.h"
 #include "ktap.h"
 
 #define ARGS_MAX 40
@@ -524,7 +525,7 @@ static void secrets_are_not_for_others_to_read(void)
 {
 	uint8_t key[KTC_EXPORT_KEY_LEN], want[KTC_EXPORT_KEY_LEN];
 	const char *path = path_of("key");
-	char line[256], text[128];
+	char line[256], text[256];
 	size_t i;
 
 	memset(want, 0xa5, sizeof(want));
@@ -535,10 +536,14 @@ static void secrets_are_not_for_others_to_read(void)
 		       "--key-file %s", dir, path);
 	CHECK(read_line(line) == 0);
 	CHECK(!chmod(path, 0640));
+	CHECK(read_line(line) == 0);
+	CHECK(!chmod(path, 0604));
 	CHECK(read_line(line) == -EINVAL);
-	(void)snprintf(text, sizeof(text), "--key-file: others may read %s "
-		       "(mode 0640); chmod go-rwx it", path);
+	(void)snprintf(text, sizeof(text), "--key-file: everybody may read or "
+		       "change %s (mode 0604); say chmod o-rwx %s", path, path);
 	CHECK_STR(text, why);
+	CHECK(!chmod(path, 0602));
+	CHECK(read_line(line) == -EINVAL);
 	CHECK(!chmod(path, 0600));
 
 	for (i = 0; i < sizeof(want); i++)
@@ -567,6 +572,64 @@ static void secrets_are_not_for_others_to_read(void)
 	CHECK(key[0] == 0x11 && key[31] == 0x11);
 	CHECK(read_line(line) == -EINVAL);
 	CHECK(strstr(why, "has neither 32 bytes nor 64 hexadecimal digits"));
+}
+
+/* a file beside this one; NULL where the sources are not at hand */
+static char *beside(const char *name)
+{
+	const char *end = strrchr(__FILE__, '/');
+	char path[256], *text;
+	ssize_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%.*s%s",
+		       end ? (int)(end + 1 - __FILE__) : 0, __FILE__, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		printf("# SKIP: %s is not here\n", path);
+		return NULL;
+	}
+	text = calloc(1, 256 * 1024);
+	if (!text)
+		abort();
+	len = read(fd, text, 256 * 1024 - 1);
+	CHECK(len > 0);
+	(void)close(fd);
+	return text;
+}
+
+static void the_example_is_right(void)
+{
+	char *text = beside("ktc-proxy.conf");
+
+	if (!text)
+		return;
+	CHECK(read_text(text) == 0);
+	CHECK_STR("", why);
+	CHECK(config && config->nr_listeners && config->metrics.text);
+	free(text);
+}
+
+static void every_setting_is_in_the_manual(void)
+{
+	char *text = beside("../man/ktc-proxy.1");
+	const struct opt_group *group;
+	const struct opt *opt;
+	char item[64];
+
+	if (!text)
+		return;
+	for (group = config_all; group->title; group++) {
+		for (opt = group->opts; opt->name; opt++) {
+			(void)snprintf(item, sizeof(item), " Fl -%s%s",
+				       opt->name, opt->arg ? " " : "\n");
+			if (strstr(text, item))
+				continue;
+			printf("# not there: --%s\n", opt->name);
+			ktap_failed = true;
+		}
+	}
+	free(text);
 }
 
 static void limits_are_kept(void)
@@ -672,6 +735,8 @@ static const struct ktap_test tests[] = {
 	KTAP_TEST(both_sources_say_the_same),
 	KTAP_TEST(the_client_is_asked_what_the_listener_says),
 	KTAP_TEST(secrets_are_not_for_others_to_read),
+	KTAP_TEST(the_example_is_right),
+	KTAP_TEST(every_setting_is_in_the_manual),
 	KTAP_TEST(limits_are_kept),
 	KTAP_TEST(noise_is_refused_with_a_sentence),
 };
