@@ -33,12 +33,10 @@ void log_init(enum config_level level);
 void log_fields(enum config_level level, const char *event,
 		const struct log_field *fields);
 
-/*
- * log_event(CONFIG_WARN, "origin_failed", LOG_S("origin", place), ...). The
- * first element is there for events without fields.
- */
+/* log_event(CONFIG_WARN, "origin_failed", LOG_S("origin", place), ...) */
 #define log_event(level, event, ...) \
-	log_fields(level, event, (const struct log_field[]) \
-		   { { 0 }, ##__VA_ARGS__, { 0 } } + 1)
+	log_fields(level, event, \
+		   &((const struct log_field[]){ \
+			   { .key = "" }, ##__VA_ARGS__, { .key = NULL } })[1])
 
 #endif /* PROXY_LOG_H */
