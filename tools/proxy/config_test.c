@@ -497,6 +497,26 @@ static void both_sources_say_the_same(void)
 	CHECK_STR("x.example", a.sni);
 }
 
+/* What the table lets pass, the library takes: it is asked in no other way. */
+static void the_largest_numbers_are_the_librarys_too(void)
+{
+	const struct opt_group *group;
+	const struct opt *opt;
+	char line[160];
+
+	for (group = config_of_listener; group->title; group++) {
+		for (opt = group->opts; opt->name; opt++) {
+			if (opt->type != OPT_UINT || !strcmp(opt->name, "warm"))
+				continue;
+			(void)snprintf(line, sizeof(line), OPEN PLACES
+				       "--%s %llu", opt->name,
+				       (unsigned long long)opt->max);
+			CHECK(read_line(line) == 0);
+			CHECK_STR("", why);
+		}
+	}
+}
+
 static void the_client_is_asked_what_the_listener_says(void)
 {
 	struct ktc_client_opts opts;
@@ -737,6 +757,7 @@ static const struct ktap_test tests[] = {
 	KTAP_TEST(all_problems_are_told_by_check),
 	KTAP_TEST(the_command_line_stands_above_the_file),
 	KTAP_TEST(both_sources_say_the_same),
+	KTAP_TEST(the_largest_numbers_are_the_librarys_too),
 	KTAP_TEST(the_client_is_asked_what_the_listener_says),
 	KTAP_TEST(secrets_are_not_for_others_to_read),
 	KTAP_TEST(the_example_is_right),
