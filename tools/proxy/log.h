@@ -27,7 +27,7 @@ struct log_field {
 	{ .key = (k), .type = LOG_INT, .number = (uint64_t)(int64_t)(v) }
 #define LOG_B(k, v) { .key = (k), .type = LOG_BOOL, .number = (v) }
 
-/* Least important level told from now on; before the first other thread. */
+/* Least important level told from now on. */
 void log_init(enum config_level level);
 
 void log_fields(enum config_level level, const char *event,
