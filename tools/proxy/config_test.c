@@ -506,7 +506,7 @@ static void the_largest_numbers_are_the_librarys_too(void)
 
 	for (group = config_of_listener; group->title; group++) {
 		for (opt = group->opts; opt->name; opt++) {
-			if (opt->type != OPT_UINT || !strcmp(opt->name, "warm"))
+			if (opt->type != OPT_UINT)
 				continue;
 			(void)snprintf(line, sizeof(line), OPEN PLACES
 				       "--%s %llu", opt->name,
