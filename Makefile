@@ -80,7 +80,7 @@ TEST_LIB_SRC := $(filter-out %/mkcerts.c,\
 	$(call not_test,$(wildcard selftests/lib/*.c)))
 COMMON_SRC := $(call not_test,$(wildcard tools/common/*.c))
 TOOL_DIRS := $(patsubst tools/%/,%,\
-	$(sort $(dir $(wildcard tools/bench/*.c tools/proxy/*.c \
+	$(sort $(dir $(wildcard tools/bench/*.c tools/load/*.c tools/proxy/*.c \
 	tools/doctor/*.c))))
 EXAMPLES := $(patsubst tools/example/%.c,$(O)/%,$(wildcard tools/example/*.c))
 TOOLS := $(addprefix $(O)/ktc-,$(TOOL_DIRS)) $(EXAMPLES)

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A plaintext server, to stand behind a TLS server that people run.
+ */
+#ifndef LOAD_SERVE_H
+#define LOAD_SERVE_H
+
+#include "options.h"
+#include "place.h"
+
+/**
+ * serve_run() - serve until SIGTERM or SIGINT
+ * @opts: what is served
+ * @place: where to listen; port 0: any
+ *
+ * Prints "listening PORT", then a line for each connection that has ended:
+ * "done|reset|wrong GOT SENT".
+ *
+ * Return: 0 or a negative errno.
+ */
+int serve_run(const struct options *opts, const struct place *place);
+
+#endif /* LOAD_SERVE_H */
