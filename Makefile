@@ -241,7 +241,7 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 # Building comes in a make of its own, so that set-up is over before it.
 .PHONY: setup check check-native check-vm check-kmod check-debug-kernel \
 	check-upstream kmods check-asan check-ubsan check-tsan check-san-run \
-	torture demo bench-relay style layers
+	torture demo bench-relay bench-proxy style layers
 
 RUN_TESTS := tools/dev/run-tests
 SUM := tools/dev/ktap-sum
@@ -344,6 +344,11 @@ bench-relay:
 	@tools/dev/setup demo
 	@$(MAKE) $(JOBS) all
 	@RELAY_KERNEL=$(KERNEL) selftests/e2e/relay-bench.sh
+
+bench-proxy:
+	@tools/dev/setup proxy
+	@$(MAKE) $(JOBS) lib tools $(MKCERTS)
+	@selftests/e2e/proxy-bench.sh $(PROXY_BENCH)
 
 style:
 	@tools/dev/setup style
@@ -461,6 +466,8 @@ clean:
 #:                    KERNEL=6.1, 6.12, 7.3, uml or uml-debug: see VMs
 #: demo               a TLS server in a VM, and what the library does with it
 #: bench-relay        what a relay costs, in a VM; KERNEL=, after make kmod
+#: bench-proxy        ktc-proxy beside nginx, haproxy and stunnel; options in
+#:                    PROXY_BENCH="--rounds 5 ..."
 #: check              all tests, here and in VMs (kernels 6.1 and 7.3; those of
 #:                    the module on 6.1)
 #: check-native       only those that need no VM

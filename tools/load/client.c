@@ -181,6 +181,13 @@ static int begin(struct client *c, unsigned int i, uint64_t due, uint64_t now)
 	return step(c, i, now);
 }
 
+/* as many as may be are in the exchange before they are kept */
+static bool is_opening_enough(const struct client *c)
+{
+	return c->plan->keep &&
+	       c->begun - c->over - c->kept >= c->opts->opening;
+}
+
 /* when connection number c->begun should begin */
 static uint64_t due_ns(const struct client *c, uint64_t now)
 {
@@ -198,7 +205,7 @@ static int begin_those_due(struct client *c, uint64_t now)
 		unsigned int i = c->idle[c->nr_idle - 1];
 		int err;
 
-		if (due > now || now >= c->stop_ns)
+		if (due > now || now >= c->stop_ns || is_opening_enough(c))
 			break;
 		if (c->slots[i].after_ns > now) {
 			/* the others first: it goes to the bottom */

@@ -57,6 +57,9 @@ static const struct opt load[] = {
 	{ .name = "hold", .type = OPT_FLAG, .field = FIELD(hold),
 	  .help = "keep all open after an exchange; at the end of standard "
 		  "input another one, and close" },
+	{ .name = "opening", .type = OPT_UINT, .field = FIELD(opening),
+	  .arg = "N", .def = "32", .min = 1,
+	  .help = "with --hold: so many in their exchange at a time" },
 	{ .name = "prefix", .type = OPT_STRING, .field = FIELD(prefix),
 	  .arg = "FILE", .help = "bytes to send first" },
 	{ .name = "fail-ok", .type = OPT_FLAG, .field = FIELD(fail_ok),

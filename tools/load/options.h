@@ -24,6 +24,7 @@ enum load_serve { SERVE_ECHO, SERVE_SOURCE, SERVE_SINK, SERVE_MUTE, SERVE_RESET 
  * @cpu_of: processes whose CPU time is told
  * @prefix: file with bytes that are sent before anything else
  * @hold: keep all open after their exchange, until told to end
+ * @opening: of those to be held, in their exchange at a time
  * @path: HTTP: what to GET
  * @request_bytes: HTTP: length of the request
  * @up: HTTP: bytes to PUT
@@ -51,6 +52,7 @@ struct options {
 	const char *cpu_of;
 	const char *prefix;
 	bool hold;
+	uint64_t opening;
 	const char *path;
 	uint64_t request_bytes;
 	uint64_t up;
