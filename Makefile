@@ -230,6 +230,9 @@ $(filter $(O)/$(1)/%,$(TOOL_TESTS)): $(O)/%: $(O)/obj/tools/%.o \
 endef
 $(foreach d,$(TOOL_DIRS),$(eval $(call tool,$(d))))
 
+# Its config file is libinih's to read.
+$(O)/ktc-proxy $(filter $(O)/proxy/%,$(TOOL_TESTS)): LIBS += -linih
+
 $(filter $(O)/common/%,$(TOOL_TESTS)): $(O)/%: $(O)/obj/tools/%.o $(COMMON_A)
 	$(link)
 $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)

@@ -18,6 +18,12 @@ void json_init(struct json *json, FILE *out)
 	json->out = out;
 }
 
+void json_init_line(struct json *json, FILE *out)
+{
+	json_init(json, out);
+	json->one_line = true;
+}
+
 int json_fini(struct json *json)
 {
 	assert(json->depth == 0);
@@ -87,16 +93,27 @@ static void put_string(FILE *out, const char *text)
 	fputc('"', out);
 }
 
+/* the line of what comes next, or only a blank */
+static void begin_line(struct json *json, const char *blank)
+{
+	if (json->one_line)
+		fputs(blank, json->out);
+	else
+		fprintf(json->out, "\n%*s", (int)json->depth * 2, "");
+}
+
 /* the comma, the new line and the key before a value */
 static void begin_value(struct json *json, const char *key)
 {
-	if (json->filled[json->depth]) {
+	bool first = !json->filled[json->depth];
+
+	if (!first) {
 		assert(json->depth);
 		fputc(',', json->out);
 	}
 	json->filled[json->depth] = true;
 	if (json->depth)
-		fprintf(json->out, "\n%*s", (int)json->depth * 2, "");
+		begin_line(json, first ? "" : " ");
 	if (key) {
 		put_string(json->out, key);
 		fputs(": ", json->out);
@@ -115,7 +132,7 @@ static void end_nest(struct json *json, char c)
 {
 	assert(json->depth);
 	if (json->filled[json->depth--])
-		fprintf(json->out, "\n%*s", (int)json->depth * 2, "");
+		begin_line(json, "");
 	fputc(c, json->out);
 }
 

@@ -15,16 +15,21 @@
 /**
  * struct json - a document being written
  * @out: where to; borrowed
+ * @one_line: no line feed but that of json_fini()
  * @depth: open objects and arrays
  * @filled: by depth: something was written there already
  */
 struct json {
 	FILE *out;
+	bool one_line;
 	unsigned int depth;
 	bool filled[JSON_DEPTH_MAX + 1];
 };
 
 void json_init(struct json *json, FILE *out);
+
+/* The same for a document on one line, as of a log. */
+void json_init_line(struct json *json, FILE *out);
 
 /**
  * json_fini() - end the document

@@ -41,6 +41,22 @@ static void empty_object_and_array(void)
 	end_is("{\n  \"a\": [],\n  \"o\": {}\n}\n");
 }
 
+static void a_document_on_one_line(void)
+{
+	begin();
+	json_init_line(&json, json.out);
+	json_object_begin(&json, NULL);
+	json_string(&json, "a", "b\n");
+	json_array_begin(&json, "list");
+	json_uint(&json, NULL, 1);
+	json_uint(&json, NULL, 2);
+	json_array_end(&json);
+	json_object_begin(&json, "o");
+	json_object_end(&json);
+	json_object_end(&json);
+	end_is("{\"a\": \"b\\n\", \"list\": [1, 2], \"o\": {}}\n");
+}
+
 static void values_of_every_type(void)
 {
 	begin();
@@ -107,6 +123,7 @@ static void a_full_disk_is_reported(void)
 
 static const struct ktap_test tests[] = {
 	KTAP_TEST(empty_object_and_array),
+	KTAP_TEST(a_document_on_one_line),
 	KTAP_TEST(values_of_every_type),
 	KTAP_TEST(strings_are_escaped),
 	KTAP_TEST(keys_are_escaped),

@@ -18,6 +18,9 @@
 /* getopt values of long options: index + this, clear of all letters */
 #define VAL_BASE (UCHAR_MAX + 1)
 
+/* longest name that is compared with others */
+#define NAME_LEN_MAX 31
+
 #define HELP_COLUMN 30
 #define HELP_WIDTH  79
 
@@ -115,15 +118,15 @@ static int set_number(const struct opt *opt, void *field, const char *text,
 	uint64_t value;
 
 	if (!parse_scaled(text, units_of(opt->type), &value))
-		return fail(why, why_len, "--%s: \"%s\" is not %s", opt->name,
-			    text, kind[opt->type]);
+		return fail(why, why_len, "\"%s\" is not %s", text,
+			    kind[opt->type]);
 	if (value < opt->min)
-		return fail(why, why_len, "--%s: \"%s\" is below %llu%s",
-			    opt->name, text, (unsigned long long)opt->min,
+		return fail(why, why_len, "\"%s\" is below %llu%s", text,
+			    (unsigned long long)opt->min,
 			    opt->type == OPT_MS ? " ms" : "");
 	if (opt->max && value > opt->max)
-		return fail(why, why_len, "--%s: \"%s\" is above %llu%s",
-			    opt->name, text, (unsigned long long)opt->max,
+		return fail(why, why_len, "\"%s\" is above %llu%s", text,
+			    (unsigned long long)opt->max,
 			    opt->type == OPT_MS ? " ms" : "");
 	memcpy(field, &value, sizeof(value));
 	return 0;
@@ -141,8 +144,7 @@ static int set_choice(const struct opt *opt, void *field, const char *text,
 			return 0;
 		}
 	}
-	used = snprintf(why, why_len, "--%s: \"%s\" is none of", opt->name,
-			text);
+	used = snprintf(why, why_len, "\"%s\" is none of", text);
 	for (c = opt->choices; c->name && used > 0 && (size_t)used < why_len;
 	     c++)
 		used += snprintf(why + used, why_len - (size_t)used, "%s %s",
@@ -150,16 +152,35 @@ static int set_choice(const struct opt *opt, void *field, const char *text,
 	return -1;
 }
 
-static int set_value(const struct opt *opt, void *base, const char *text,
-		     char *why, size_t why_len)
+static int set_bool(void *field, const char *text, char *why, size_t why_len)
+{
+	static const struct opt_choice words[] = {
+		{ "on", true },	  { "off", false },   { "yes", true },
+		{ "no", false },  { "true", true },   { "false", false },
+		{ NULL, false },
+	};
+	const struct opt_choice *c;
+	bool on;
+
+	for (c = words; c->name; c++) {
+		if (strcmp(c->name, text))
+			continue;
+		on = c->value;
+		memcpy(field, &on, sizeof(on));
+		return 0;
+	}
+	return fail(why, why_len, "\"%s\" is neither on nor off", text);
+}
+
+int opt_set(const struct opt *opt, void *base, const char *text, char *why,
+	    size_t why_len)
 {
 	void *field = (char *)base + opt->field;
-	bool on = true;
 
 	switch (opt->type) {
 	case OPT_FLAG:
-		memcpy(field, &on, sizeof(on));
-		return 0;
+	case OPT_BOOL:
+		return set_bool(field, text, why, why_len);
 	case OPT_STRING:
 		memcpy(field, &text, sizeof(text));
 		return 0;
@@ -169,8 +190,76 @@ static int set_value(const struct opt *opt, void *base, const char *text,
 		return set_number(opt, field, text, why, why_len);
 	case OPT_CHOICE:
 		return set_choice(opt, field, text, why, why_len);
+	case OPT_CALL:
+		return opt->call(opt, base, text, why, why_len);
 	}
-	return fail(why, why_len, "--%s: has no type", opt->name);
+	return fail(why, why_len, "has no type");
+}
+
+/* the same, with the option's name before the sentence */
+static int set_named(const struct opt *opt, void *base, const char *text,
+		     char *why, size_t why_len)
+{
+	char what[OPT_WHY_LEN];
+
+	if (!opt_set(opt, base, text, what, sizeof(what)))
+		return 0;
+	return fail(why, why_len, "--%s: %s", opt->name, what);
+}
+
+/* Levenshtein's distance of two short names; longer ones are far apart */
+static unsigned int name_distance(const char *a, const char *b)
+{
+	unsigned int row[NAME_LEN_MAX + 1], diagonal, above, best;
+	size_t len = strlen(b), i, j;
+
+	if (len > NAME_LEN_MAX || strlen(a) > NAME_LEN_MAX)
+		return UINT_MAX;
+	for (j = 0; j <= len; j++)
+		row[j] = (unsigned int)j;
+	for (i = 0; a[i]; i++) {
+		diagonal = row[0]++;
+		for (j = 0; j < len; j++) {
+			above = row[j + 1];
+			best = diagonal + (a[i] != b[j]);
+			if (above + 1 < best)
+				best = above + 1;
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			row[j + 1] = best;
+			diagonal = above;
+		}
+	}
+	return row[len];
+}
+
+const struct opt *opt_find(const struct opt_group *groups, const char *name)
+{
+	const struct opt *opt;
+
+	for (; groups->title; groups++)
+		for (opt = groups->opts; opt->name; opt++)
+			if (!strcmp(opt->name, name))
+				return opt;
+	return NULL;
+}
+
+const struct opt *opt_nearest(const struct opt_group *groups, const char *name)
+{
+	/* a third of the letters wrong is still a slip of the fingers */
+	unsigned int least = (unsigned int)(strlen(name) / 3) + 1, distance;
+	const struct opt *opt, *nearest = NULL;
+
+	for (; groups->title; groups++) {
+		for (opt = groups->opts; opt->name; opt++) {
+			distance = name_distance(name, opt->name);
+			if (distance >= least)
+				continue;
+			least = distance;
+			nearest = opt;
+		}
+	}
+	return nearest;
 }
 
 struct scan {
@@ -227,21 +316,46 @@ static const struct opt *scan_find(const struct scan *scan, int val)
 	return NULL;
 }
 
-int opt_parse(const struct opt_group *groups, void *base, int argc, char **argv,
-	      char *why, size_t why_len)
+int opt_defaults(const struct opt_group *groups, void *base, char *why,
+		 size_t why_len)
+{
+	const struct opt *opt;
+
+	for (; groups->title; groups++)
+		for (opt = groups->opts; opt->name; opt++)
+			if (opt->def &&
+			    set_named(opt, base, opt->def, why, why_len))
+				return -1;
+	return 0;
+}
+
+/* "--lisen" or "--lisen=x", which is none of the options */
+static int fail_unknown(const struct opt_group *groups, const char *arg,
+			char *why, size_t why_len)
+{
+	const struct opt *nearest;
+	char name[NAME_LEN_MAX + 1];
+	size_t len;
+
+	arg += strspn(arg, "-");
+	len = strcspn(arg, "=");
+	(void)snprintf(name, sizeof(name), "%.*s", (int)len, arg);
+	nearest = len < sizeof(name) ? opt_nearest(groups, name) : NULL;
+	return fail(why, why_len,
+		    "--%.*s: no such option, or not a unique one%s%s%s",
+		    (int)len, arg, nearest ? "; is it --" : "",
+		    nearest ? nearest->name : "", nearest ? "?" : "");
+}
+
+int opt_scan(const struct opt_group *groups, void *base, int argc, char **argv,
+	     char *why, size_t why_len)
 {
 	const struct opt *opt;
 	struct scan scan;
-	int i, val;
+	int val;
 
 	if (scan_init(&scan, groups, why, why_len))
 		return -1;
-	for (i = 0; i < scan.count; i++) {
-		opt = scan.opts[i];
-		if (opt->def && set_value(opt, base, opt->def, why, why_len))
-			return -1;
-	}
-
 	opterr = 0;
 	optind = 0; /* glibc: forget what an earlier scan left behind */
 	for (;;) {
@@ -262,12 +376,20 @@ int opt_parse(const struct opt_group *groups, void *base, int argc, char **argv,
 			return fail(why, why_len, "-%c: no such option",
 				    optopt);
 		if (!opt)
-			return fail(why, why_len,
-				    "%s: no such option, or not a unique one",
-				    argv[optind - 1]);
-		if (set_value(opt, base, optarg, why, why_len))
+			return fail_unknown(groups, argv[optind - 1], why,
+					    why_len);
+		if (set_named(opt, base, opt->type == OPT_FLAG ? "on" : optarg,
+			      why, why_len))
 			return -1;
 	}
+}
+
+int opt_parse(const struct opt_group *groups, void *base, int argc, char **argv,
+	      char *why, size_t why_len)
+{
+	if (opt_defaults(groups, base, why, why_len))
+		return -1;
+	return opt_scan(groups, base, argc, argv, why, why_len);
 }
 
 /* prints words of @text from column @at on, wrapped at HELP_WIDTH */
@@ -328,7 +450,8 @@ void opt_help_command(FILE *out, const char *tool,
 	const struct opt_group *group;
 	const struct opt *opt;
 
-	fprintf(out, "Usage: %s %s [OPTION]... %s\n\n", tool, cmd->name,
+	fprintf(out, "Usage: %s%s%s [OPTION]...%s%s\n\n", tool,
+		*cmd->name ? " " : "", cmd->name, *cmd->operands ? " " : "",
 		cmd->operands);
 	help_wrap(out, cmd->help, 0);
 	for (group = cmd->groups; group->title; group++) {

@@ -27,6 +27,8 @@
  * @OPT_BYTES: uint64_t; a suffix k, M or G stands for powers of 1024
  * @OPT_MS: uint64_t, milliseconds; suffix ms, s or m, seconds without one
  * @OPT_CHOICE: int; the value of one of struct opt.choices
+ * @OPT_BOOL: bool; on or off (yes, no, true, false)
+ * @OPT_CALL: whatever struct opt.call makes of the value
  */
 enum opt_type {
 	OPT_FLAG,
@@ -35,6 +37,8 @@ enum opt_type {
 	OPT_BYTES,
 	OPT_MS,
 	OPT_CHOICE,
+	OPT_BOOL,
+	OPT_CALL,
 };
 
 struct opt_choice {
@@ -54,6 +58,8 @@ struct opt_choice {
  * @min: least number allowed
  * @max: largest; 0: no limit
  * @choices: OPT_CHOICE: the list
+ * @call: OPT_CALL: takes a value, each time the option is given; 0, or -1
+ *	with a sentence in @why that begins with the value
  */
 struct opt {
 	const char *name;
@@ -66,6 +72,8 @@ struct opt {
 	uint64_t min;
 	uint64_t max;
 	const struct opt_choice *choices;
+	int (*call)(const struct opt *opt, void *base, const char *text,
+		    char *why, size_t why_len);
 };
 
 struct opt_group {
@@ -75,7 +83,8 @@ struct opt_group {
 
 /**
  * struct opt_command - one command of a tool
- * @name: what the user types; NULL ends the list
+ * @name: what the user types; NULL ends the list; "" where the tool has no
+ *	commands
  * @operands: for the usage line, e.g. "HOST:PORT"
  * @help: one line
  * @groups: its options
@@ -117,6 +126,31 @@ struct opt_tool {
  */
 int opt_parse(const struct opt_group *groups, void *base, int argc, char **argv,
 	      char *why, size_t why_len);
+
+/* opt_parse() in two steps, for who has a file to read between them */
+int opt_defaults(const struct opt_group *groups, void *base, char *why,
+		 size_t why_len);
+int opt_scan(const struct opt_group *groups, void *base, int argc, char **argv,
+	     char *why, size_t why_len);
+
+/**
+ * opt_set() - give one option a value from elsewhere, as from a file
+ * @opt: the option; of an OPT_FLAG, @text is on or off
+ * @base: the struct that its field is in
+ * @text: the value; borrowed by an OPT_STRING's field
+ * @why: receives a sentence on failure, without the option's name
+ * @why_len: bytes at @why
+ *
+ * Return: 0, or -1 with @why written.
+ */
+int opt_set(const struct opt *opt, void *base, const char *text, char *why,
+	    size_t why_len);
+
+/* The option of this very name; NULL if there is none. */
+const struct opt *opt_find(const struct opt_group *groups, const char *name);
+
+/* The option that a mistyped name may have meant; NULL if none is near. */
+const struct opt *opt_nearest(const struct opt_group *groups, const char *name);
 
 /**
  * opt_help_command() - print a command's help, made from its tables

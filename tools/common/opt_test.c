@@ -18,6 +18,8 @@ struct fields {
 	uint64_t bytes;
 	uint64_t time_ms;
 	int choice;
+	bool on;
+	char list[32];
 };
 
 static const struct opt_choice choices[] = {
@@ -27,6 +29,22 @@ static const struct opt_choice choices[] = {
 };
 
 #define FIELD(f) offsetof(struct fields, f)
+
+/* each value behind the others */
+static int append(const struct opt *opt, void *base, const char *text,
+		  char *reason, size_t reason_len)
+{
+	char *list = (char *)base + opt->field;
+	size_t used = strlen(list);
+
+	if (used + strlen(text) + 2 > sizeof(((struct fields *)base)->list)) {
+		(void)snprintf(reason, reason_len, "\"%s\" is too much", text);
+		return -1;
+	}
+	(void)snprintf(list + used, sizeof(((struct fields *)base)->list) - used,
+		       "%s,", text);
+	return 0;
+}
 
 static const struct opt first[] = {
 	{ .name = "flag", .letter = 'f', .type = OPT_FLAG,
@@ -50,6 +68,11 @@ static const struct opt second[] = {
 	{ .name = "choice", .type = OPT_CHOICE, .field = FIELD(choice),
 	  .arg = "COLOUR", .def = "green", .choices = choices,
 	  .help = "which one" },
+	{ .name = "power", .type = OPT_BOOL, .field = FIELD(on),
+	  .arg = "on|off", .def = "on", .help = "whether" },
+	{ .name = "list", .letter = 'l', .type = OPT_CALL,
+	  .field = FIELD(list), .arg = "TEXT", .help = "one more",
+	  .call = append },
 	{ .name = NULL },
 };
 
@@ -88,6 +111,7 @@ static void defaults_are_set(void)
 	CHECK(fields.number == 7);
 	CHECK(fields.bytes == 0);
 	CHECK(fields.choice == 2);
+	CHECK(fields.on);
 }
 
 static void short_and_long_names_mean_the_same(void)
@@ -145,6 +169,11 @@ static void each_mistake_names_option_and_value(void)
 		{ "--string", "--string: needs a value, TEXT" },
 		{ "-s", "--string: needs a value, TEXT" },
 		{ "--flag=1", "--flag: takes no value" },
+		{ "--power maybe", "--power: \"maybe\" is neither on nor off" },
+		{ "-l 0123456789 -l 0123456789 --list 0123456789",
+		  "--list: \"0123456789\" is too much" },
+		{ "--numbr=5", "--numbr: no such option, or not a unique one; "
+			       "is it --number?" },
 		{ "-x", "-x: no such option" },
 		{ "--nothing", "--nothing: no such option, or not a unique "
 			       "one" },
@@ -155,6 +184,56 @@ static void each_mistake_names_option_and_value(void)
 		CHECK(parse(cases[i].line) == -1);
 		CHECK_STR(cases[i].why, why);
 	}
+}
+
+static void what_is_called_takes_every_value(void)
+{
+	CHECK(parse("-l a --list=b -l c") > 0);
+	CHECK_STR("a,b,c,", fields.list);
+	CHECK(parse("--power off") > 0 && !fields.on);
+	CHECK(parse("--power=yes") > 0 && fields.on);
+}
+
+static void values_come_from_elsewhere_too(void)
+{
+	const struct opt *opt = opt_find(groups, "number");
+
+	memset(&fields, 0, sizeof(fields));
+	CHECK(opt && !opt_set(opt, &fields, "12", why, sizeof(why)));
+	CHECK(fields.number == 12);
+	CHECK(opt && opt_set(opt, &fields, "0", why, sizeof(why)) == -1);
+	CHECK_STR("\"0\" is below 1", why);
+	opt = opt_find(groups, "flag");
+	CHECK(opt && !opt_set(opt, &fields, "on", why, sizeof(why)));
+	CHECK(fields.flag);
+	CHECK(opt && !opt_set(opt, &fields, "off", why, sizeof(why)));
+	CHECK(!fields.flag);
+	CHECK(!opt_find(groups, "numbe"));
+}
+
+static void a_scan_leaves_what_was_set_before(void)
+{
+	char *argv[] = { "tool", "--string", "x", NULL };
+
+	memset(&fields, 0, sizeof(fields));
+	CHECK(!opt_defaults(groups, &fields, why, sizeof(why)));
+	fields.number = 50;
+	CHECK(opt_scan(groups, &fields, 3, argv, why, sizeof(why)) == 3);
+	CHECK(fields.number == 50);
+	CHECK_STR("x", fields.string);
+}
+
+static void a_slip_finds_its_option_a_stranger_none(void)
+{
+	const struct opt *opt = opt_nearest(groups, "strng");
+
+	CHECK(opt && !strcmp(opt->name, "string"));
+	opt = opt_nearest(groups, "tmie");
+	CHECK(!opt);
+	opt = opt_nearest(groups, "tine");
+	CHECK(opt && !strcmp(opt->name, "time"));
+	CHECK(!opt_nearest(groups, "verisimilitude-of-the-very-long-name"));
+	CHECK(!opt_nearest(groups, ""));
 }
 
 static void help_is_asked_for(void)
@@ -192,14 +271,36 @@ static void help_tells_all_options_within_80_columns(void)
 	free(text);
 }
 
+static void a_tool_without_commands_has_a_usage_line(void)
+{
+	static const struct opt_command cmd = {
+		.name = "", .operands = "", .help = "Paint.", .groups = groups,
+	};
+	size_t len;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		abort();
+	opt_help_command(out, "tool", &cmd);
+	(void)fclose(out); /* memory */
+	CHECK(!strncmp(text, "Usage: tool [OPTION]...\n\n", 25));
+	free(text);
+}
+
 static const struct ktap_test tests[] = {
 	KTAP_TEST(defaults_are_set),
 	KTAP_TEST(short_and_long_names_mean_the_same),
 	KTAP_TEST(operands_may_stand_anywhere),
 	KTAP_TEST(units_multiply),
 	KTAP_TEST(each_mistake_names_option_and_value),
+	KTAP_TEST(what_is_called_takes_every_value),
+	KTAP_TEST(values_come_from_elsewhere_too),
+	KTAP_TEST(a_scan_leaves_what_was_set_before),
+	KTAP_TEST(a_slip_finds_its_option_a_stranger_none),
 	KTAP_TEST(help_is_asked_for),
 	KTAP_TEST(help_tells_all_options_within_80_columns),
+	KTAP_TEST(a_tool_without_commands_has_a_usage_line),
 };
 
 int main(void)

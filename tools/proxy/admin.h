@@ -8,6 +8,7 @@
 
 #include <ktlsclient.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "stats.h"
@@ -97,8 +98,14 @@ int admin_metrics(const struct admin_ops *ops, char **out, size_t *len);
  */
 int admin_status(const struct admin_ops *ops, char **out, size_t *len);
 
+/*
+ * The same as text for a terminal, 1 MiB at most. The control socket's answer
+ * to the line "table"; it closes the connection after it, as after "status".
+ */
+int admin_table(const struct admin_ops *ops, char **out, size_t *len);
+
 /**
- * admin_status_print() - the table of --status from that JSON
+ * admin_status_print() - ask the proxy for its table, and print it
  * @control: path of the proxy's control socket
  *
  * Return: exit status of ktc-proxy --status: 0; 1 with a sentence on stderr.

@@ -7,6 +7,7 @@
 #ifndef PROXY_CONFIG_H
 #define PROXY_CONFIG_H
 
+#include <ktlsclient.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -183,7 +184,9 @@ struct config {
  *
  * Checks all that can be checked without opening a socket: files are there and
  * are what they should be (by ktc_client_check()), names and numbers make sense,
- * no two listeners share a place, verification off was said by name.
+ * no two listeners share a place, verification off was said by name. With
+ * --check, all problems are told on stderr if there are several; @why then
+ * says how many.
  *
  * Context: one thread at a time.
  * Return: 0, CONFIG_HELP, -EINVAL with @why written, -ENOMEM.
@@ -194,7 +197,17 @@ int config_read(int argc, char **argv, struct config **out, char *why,
 /* frees a config, or NULL */
 void config_free(struct config *config);
 
-struct ktc_client_opts;
+/**
+ * config_tickets_key() - read the file of @tickets_key
+ * @path: 32 bytes, or 64 hexadecimal digits
+ * @key: receives the key, which the caller wipes; written on success only
+ * @why: receives a sentence on failure
+ * @why_len: bytes at @why
+ *
+ * Return: 0, -EINVAL or -errno of the file.
+ */
+int config_tickets_key(const char *path, uint8_t key[KTC_EXPORT_KEY_LEN],
+		       char *why, size_t why_len);
 
 /* What a listener asks of its client; borrows the listener's strings. */
 void config_client_opts(const struct config_listener *listener,

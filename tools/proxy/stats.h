@@ -120,5 +120,6 @@ void stats_sum(struct stats_listener *to, const struct stats_listener *from);
 
 /* names for labels: lower case, no spaces */
 const char *stats_end_name(enum stats_end end);
+const char *stats_reason_name(enum ktc_reason why);
 
 #endif /* PROXY_STATS_H */

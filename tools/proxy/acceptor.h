@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A socket that one worker accepts from.
+ */
+#ifndef PROXY_ACCEPTOR_H
+#define PROXY_ACCEPTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "timers.h"
+
+struct place;
+struct post;
+struct worker;
+
+/**
+ * struct acceptor - one socket
+ * @worker: whose
+ * @next: another of the worker's
+ * @post: whom its clients are given to; a use. A reload changes it.
+ * @place: where the socket is from; a reference
+ * @timer: after a pause
+ * @fd: the socket, which is @place's
+ * @armed: the ring accepts
+ * @closing: no more; it goes when the ring has let go
+ * @sweep: those who had connected by then are served
+ * @paused: there were no descriptors
+ */
+struct acceptor {
+	struct worker *worker;
+	struct acceptor *next;
+	struct post *post;
+	struct place *place;
+	struct timer timer;
+	int fd;
+	bool armed;
+	bool closing;
+	bool sweep;
+	bool paused;
+};
+
+/* Begins to accept; 0 or -ENOMEM. */
+int acceptor_new(struct post *post, int fd);
+
+/* Its clients go to another post from now on. */
+void acceptor_set_post(struct acceptor *acceptor, struct post *post);
+
+/* Ends; without @sweep the socket is somebody else's by now. */
+void acceptor_close(struct acceptor *acceptor, bool sweep);
+
+/* worker.c: a completion */
+void acceptor_completion(struct acceptor *acceptor, int res, uint32_t flags);
+
+/* A client has ended: there may be descriptors again. */
+void acceptor_resume_all(struct worker *worker);
+
+#endif /* PROXY_ACCEPTOR_H */

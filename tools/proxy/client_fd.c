@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See client_fd.h. Any thread. A file of its own for <linux/tcp.h>, whose
+ * struct tcp_info has what the C library's lacks, and which does not go with
+ * <netinet/tcp.h>.
+ */
+#include "client_fd.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#define END_OF(type, field) \
+	(offsetof(type, field) + sizeof(((type *)NULL)->field))
+
+void client_fd_reset(int fd)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	/* refused, there is nothing else to do */
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+bool client_fd_is_untouched(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	int unread;
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
+	    len < END_OF(struct tcp_info, tcpi_bytes_received) ||
+	    ioctl(fd, FIONREAD, &unread))
+		return false;
+	/* a FIN counts as a byte */
+	return info.tcpi_bytes_received == (uint64_t)unread;
+}

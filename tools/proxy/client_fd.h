@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* What can be asked of a client's socket, and done to it. */
+#ifndef PROXY_CLIENT_FD_H
+#define PROXY_CLIENT_FD_H
+
+#include <stdbool.h>
+
+/* Its close() will be a reset. A unix socket knows none: it stays as it is. */
+void client_fd_reset(int fd);
+
+/*
+ * Nobody has read a byte of the client's: all that TCP has received is still
+ * there. False if that cannot be told, as of unix sockets, or if the client
+ * has ended its stream.
+ */
+bool client_fd_is_untouched(int fd);
+
+#endif /* PROXY_CLIENT_FD_H */

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One request a connection, a line; answered by the main thread, which waits
+ * for the client no longer than TIMEOUT_S for each read and write: it is one
+ * of our own user's or root's, who could stop us anyhow.
+ */
+#include "control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "listen.h"
+#include "log.h"
+#include "proxy.h"
+#include "service.h"
+#include "view.h"
+
+#define TIMEOUT_S 1
+#define LINE_MAX_LEN 64
+
+struct control {
+	int fd;
+	char *path;
+};
+
+int control_open(const char *path, struct control **out)
+{
+	const struct config_place where = { .text = path, .path = path };
+	struct control *control = calloc(1, sizeof(*control));
+	int err = -ENOMEM;
+
+	if (!control)
+		return err;
+	control->path = strdup(path);
+	if (control->path)
+		err = listen_one(&where, &control->fd);
+	if (err) {
+		free(control->path);
+		free(control);
+		return err;
+	}
+	*out = control;
+	return 0;
+}
+
+void control_close(struct control *control)
+{
+	if (!control)
+		return;
+	if (control->fd >= 0) {
+		(void)unlink(control->path); /* gone is as good */
+		(void)close(control->fd); /* it only listened */
+	}
+	free(control->path);
+	free(control);
+}
+
+int control_fd(const struct control *control)
+{
+	return control ? control->fd : -1;
+}
+
+static bool is_allowed(int fd)
+{
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len))
+		return false;
+	return !who.uid || who.uid == geteuid();
+}
+
+/* The line without its newline; false: none came. */
+static bool read_line(int fd, char *line, size_t room)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < room) {
+		n = read(fd, line + len, 1);
+		if (n <= 0)
+			return false;
+		if (line[len] == '\n') {
+			line[len] = '\0';
+			return true;
+		}
+		len++;
+	}
+	return false;
+}
+
+static void write_all(int fd, const char *text, size_t len)
+{
+	ssize_t n;
+
+	while (len) {
+		n = send(fd, text, len, MSG_NOSIGNAL);
+		if (n <= 0)
+			return; /* it does not want to know */
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+static void answer(int fd, struct proxy *proxy,
+		   int (*make)(const struct admin_ops *, char **, size_t *))
+{
+	struct admin_ops ops;
+	char *text;
+	size_t len;
+
+	view_ops(proxy, &ops);
+	if (make(&ops, &text, &len))
+		return;
+	write_all(fd, text, len);
+	free(text);
+}
+
+void control_serve(struct control *control, struct proxy *proxy)
+{
+	const struct timeval patience = { .tv_sec = TIMEOUT_S };
+	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
+	char line[LINE_MAX_LEN];
+
+	if (fd < 0)
+		return;
+	if (is_allowed(fd) &&
+	    !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+			sizeof(patience)) &&
+	    !setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+			sizeof(patience)) &&
+	    read_line(fd, line, sizeof(line))) {
+		if (!strcmp(line, "status"))
+			answer(fd, proxy, admin_status);
+		else if (!strcmp(line, "table"))
+			answer(fd, proxy, admin_table);
+	}
+	(void)close(fd); /* all is said */
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The life of the proxy: start, reload, drain, end. Workers are told by mail
+ * and answer by mail; nothing here waits for one of them but the start and the
+ * end. The main thread.
+ */
+#include "proxy.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "listen.h"
+#include "log.h"
+#include "notify.h"
+#include "privilege.h"
+#include "service.h"
+#include "timers.h"
+#include "view.h"
+#include "worker.h"
+
+/* how long clients that are cut off may take to go */
+#define STOP_MS 5000
+
+/* ----------------------------------------------------------------- start -- */
+
+static unsigned int threads_of(const struct config *config)
+{
+	cpu_set_t cpus;
+	unsigned int n = config->threads;
+
+	/* those we may run on, which can be fewer than there are */
+	if (!n && !sched_getaffinity(0, sizeof(cpus), &cpus))
+		n = (unsigned int)CPU_COUNT(&cpus);
+	if (!n)
+		n = 1;
+	return n < CONFIG_THREADS_MAX ? n : CONFIG_THREADS_MAX;
+}
+
+static void tell_all(struct proxy *proxy, enum mail_type type, void *object)
+{
+	const struct mail mail = { .type = type, .object = object };
+	unsigned int i;
+
+	for (i = 0; i < proxy->nr_workers; i++)
+		while (mail_send(&proxy->workers[i].box, &mail))
+			; /* no memory: there is no way without it */
+}
+
+static int workers_start(struct proxy *proxy, const struct config *config)
+{
+	struct worker *worker;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < proxy->nr_workers && !err; i++) {
+		worker = &proxy->workers[i];
+		worker->index = i;
+		worker->nr_workers = proxy->nr_workers;
+		worker->all_clients = &proxy->all_clients;
+		worker->main = &proxy->box;
+		worker->buffers = config->buffers;
+		err = worker_start(worker);
+		if (!err)
+			proxy->running++;
+	}
+	/* those that run are waited for in any case */
+	proxy->answers = proxy->running;
+	while (proxy->answers)
+		proxy_mail(proxy);
+	if (!err && proxy->running < proxy->nr_workers)
+		err = -ECANCELED; /* logged by proxy_mail() */
+	else if (err)
+		log_event(CONFIG_ERROR, "worker_failed",
+			  LOG_S("error", ktc_error_name(err)),
+			  LOG_S("why", ktc_strerror(err)));
+	return err;
+}
+
+static int proxy_open(struct proxy *proxy, struct config *config)
+{
+	int metrics_fd = -1;
+	int err;
+
+	err = listen_open(proxy->generation, NULL, proxy->nr_workers, NULL, 0);
+	if (!err && config->metrics.text)
+		err = listen_one(&config->metrics, &metrics_fd);
+	if (!err && config->control)
+		err = control_open(config->control, &proxy->control);
+	if (!err)
+		err = privilege_drop(config);
+	if (err) {
+		if (metrics_fd >= 0)
+			(void)close(metrics_fd); /* nobody was served */
+		return err;
+	}
+	if (metrics_fd >= 0) {
+		view_ops(proxy, &proxy->metrics_ops);
+		err = admin_start(metrics_fd, &proxy->metrics_ops,
+				  &proxy->admin);
+	}
+	return err;
+}
+
+int proxy_start(struct proxy *proxy, struct config *config)
+{
+	int err;
+
+	proxy->started_s = (uint64_t)time(NULL);
+	proxy->nr_workers = threads_of(config);
+	(void)pthread_mutex_init(&proxy->lock, NULL); /* never fails on Linux */
+	proxy->box.fd = -1;
+	privilege_descriptors(config, proxy->nr_workers);
+	err = generation_new(config, proxy->nr_workers, NULL,
+			     &proxy->generation);
+	if (!err)
+		err = mailbox_init(&proxy->box);
+	if (err)
+		return err;
+	proxy->workers = calloc(proxy->nr_workers, sizeof(*proxy->workers));
+	if (!proxy->workers)
+		return -ENOMEM;
+	err = proxy_open(proxy, config);
+	if (err)
+		return err;
+	generation_load_tickets(proxy->generation);
+	err = workers_start(proxy, config);
+	if (err)
+		return err;
+	proxy->answers = proxy->nr_workers;
+	tell_all(proxy, MAIL_SERVE, proxy->generation);
+	return 0;
+}
+
+/* ---------------------------------------------------------------- reload -- */
+
+/* What only a start can change. */
+static void warn_of_unchanged(const struct config *old,
+			      const struct config *new)
+{
+	if (old->threads == new->threads && old->buffers == new->buffers &&
+	    !old->control == !new->control &&
+	    (!old->control || !strcmp(old->control, new->control)) &&
+	    !old->metrics.text == !new->metrics.text &&
+	    (!old->metrics.text ||
+	     !strcmp(old->metrics.text, new->metrics.text)))
+		return;
+	log_event(CONFIG_WARN, "reload_partial",
+		  LOG_S("why", "threads, buffers, control and metrics stay as "
+			       "they are until a restart"));
+}
+
+static int reload(struct proxy *proxy)
+{
+	struct generation *next;
+	char why[CONFIG_WHY_LEN];
+	struct config *config;
+	int err;
+
+	err = config_read(proxy->argc, proxy->argv, &config, why, sizeof(why));
+	if (err) {
+		log_event(CONFIG_ERROR, "reload_refused",
+			  LOG_S("why", err == -EINVAL ? why :
+							ktc_strerror(err)));
+		return err;
+	}
+	warn_of_unchanged(proxy->generation->config, config);
+	err = generation_new(config, proxy->nr_workers, proxy->generation,
+			     &next);
+	if (err)
+		return err;
+	err = listen_open(next, proxy->generation, proxy->nr_workers, NULL, 0);
+	if (err) {
+		generation_retire(next);
+		return err;
+	}
+	generation_move_sessions(proxy->generation, next);
+	pthread_mutex_lock(&proxy->lock);
+	proxy->old = proxy->generation;
+	proxy->generation = next;
+	pthread_mutex_unlock(&proxy->lock);
+	log_init((enum config_level)config->log_level);
+	proxy->state = PROXY_RELOADING;
+	proxy->answers = proxy->running;
+	tell_all(proxy, MAIL_SERVE, next);
+	return 0;
+}
+
+void proxy_reload(struct proxy *proxy)
+{
+	if (proxy->state != PROXY_RUNNING) {
+		/* a start or a reload is not over; a drain has no use for it */
+		proxy->reload_again = proxy->state < PROXY_DRAINING;
+		return;
+	}
+	notify_reloading();
+	if (!reload(proxy))
+		return;
+	log_event(CONFIG_WARN, "reload_failed",
+		  LOG_S("why", "what was served before goes on"));
+	notify_ready();
+}
+
+/* All workers serve the new generation. */
+static void reloaded(struct proxy *proxy)
+{
+	bool started = proxy->state == PROXY_STARTING;
+
+	proxy->state = PROXY_RUNNING;
+	pthread_mutex_lock(&proxy->lock);
+	generation_retire(proxy->old);
+	proxy->old = NULL;
+	pthread_mutex_unlock(&proxy->lock);
+	log_event(CONFIG_INFO, started ? "started" : "reloaded",
+		  LOG_U("listeners", proxy->generation->nr),
+		  LOG_U("threads", proxy->nr_workers),
+		  LOG_S("version", ktc_version()));
+	notify_ready();
+	if (proxy->reload_again) {
+		proxy->reload_again = false;
+		proxy_reload(proxy);
+	}
+}
+
+/* ------------------------------------------------------------------- end -- */
+
+static void drain(struct proxy *proxy)
+{
+	uint64_t drain_ms = proxy->generation->config->drain_ms;
+
+	proxy->state = PROXY_DRAINING;
+	/* relaxed: a flag alone */
+	atomic_store_explicit(&proxy->draining, true, memory_order_relaxed);
+	proxy->deadline_ms = clock_ms() + drain_ms;
+	log_event(CONFIG_INFO, "draining",
+		  LOG_U("clients", proxy->all_clients),
+		  LOG_U("drain_ms", drain_ms));
+	notify_stopping();
+	notify_status("draining");
+	tell_all(proxy, MAIL_DRAIN, NULL);
+}
+
+static void stop(struct proxy *proxy)
+{
+	log_event(CONFIG_WARN, "cutting_off",
+		  LOG_U("clients", proxy->all_clients));
+	proxy->state = PROXY_STOPPING;
+	proxy->deadline_ms = clock_ms() + STOP_MS;
+	tell_all(proxy, MAIL_STOP, NULL);
+}
+
+void proxy_stop(struct proxy *proxy)
+{
+	if (proxy->state < PROXY_DRAINING)
+		drain(proxy);
+	else if (proxy->state == PROXY_DRAINING)
+		stop(proxy);
+}
+
+void proxy_deadline(struct proxy *proxy)
+{
+	if (proxy->state == PROXY_DRAINING) {
+		stop(proxy);
+	} else if (proxy->state == PROXY_STOPPING) {
+		log_event(CONFIG_ERROR, "worker_stuck",
+			  LOG_U("workers", proxy->running));
+		/* nothing that they use may be freed */
+		_exit(EXIT_FAILURE);
+	}
+}
+
+int proxy_wait_ms(const struct proxy *proxy)
+{
+	uint64_t now_ms = clock_ms();
+
+	if (proxy->state != PROXY_DRAINING && proxy->state != PROXY_STOPPING)
+		return -1;
+	if (now_ms >= proxy->deadline_ms)
+		return 0;
+	return (int)(proxy->deadline_ms - now_ms);
+}
+
+/* A worker's thread is over, by itself or because it could not begin. */
+static void worker_over(struct proxy *proxy, struct worker *worker, int err)
+{
+	worker_join(worker);
+	proxy->running--;
+	if (err)
+		proxy->cut_off = true;
+	if (proxy->state >= PROXY_DRAINING) {
+		if (!proxy->running)
+			proxy->state = PROXY_OVER;
+		return;
+	}
+	/* its clients are gone; who supervises us starts us anew */
+	if (proxy->state != PROXY_STARTING)
+		proxy_stop(proxy);
+}
+
+void proxy_mail(struct proxy *proxy)
+{
+	struct mail *mail;
+	uint64_t count;
+
+	if (read(proxy->box.fd, &count, sizeof(count)) != sizeof(count))
+		return; /* a signal */
+	while ((mail = mail_next(&proxy->box))) {
+		switch (mail->type) {
+		case MAIL_READY:
+			proxy->answers--;
+			if (mail->err) {
+				log_event(CONFIG_ERROR, "worker_failed",
+					  LOG_S("error",
+						ktc_error_name(mail->err)),
+					  LOG_S("why",
+						ktc_strerror(mail->err)));
+				worker_over(proxy, mail->worker, mail->err);
+			}
+			break;
+		case MAIL_SERVED:
+			if (!--proxy->answers && proxy->state < PROXY_DRAINING)
+				reloaded(proxy);
+			break;
+		case MAIL_ENDED:
+			worker_over(proxy, mail->worker, mail->err);
+			break;
+		default:
+			break;
+		}
+		free(mail);
+	}
+}
+
+int proxy_end(struct proxy *proxy)
+{
+	bool good = proxy->state == PROXY_OVER && !proxy->cut_off;
+
+	if (proxy->state != PROXY_OVER && proxy->running) {
+		/* the start has failed half-way */
+		stop(proxy);
+		while (proxy->running)
+			proxy_mail(proxy);
+	}
+	admin_stop(proxy->admin);
+	control_close(proxy->control);
+	if (proxy->state == PROXY_OVER && proxy->generation)
+		generation_save_tickets(proxy->generation);
+	generation_retire(proxy->old);
+	generation_retire(proxy->generation);
+	if (proxy->box.fd >= 0)
+		mailbox_fini(&proxy->box);
+	free(proxy->workers);
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The whole of a ktc-proxy: workers, what they serve, how it begins, changes
+ * and ends. The main thread's, but for what views look at.
+ */
+#ifndef PROXY_PROXY_H
+#define PROXY_PROXY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "admin.h"
+#include "config.h"
+#include "mail.h"
+
+struct control;
+struct generation;
+struct takeover;
+struct worker;
+
+enum proxy_state {
+	PROXY_STARTING,
+	PROXY_RUNNING,
+	PROXY_RELOADING,	/* workers change over to a new generation */
+	PROXY_DRAINING,		/* no new clients */
+	PROXY_STOPPING,		/* no clients at all */
+	PROXY_OVER,		/* all workers have ended */
+};
+
+/**
+ * struct proxy - all there is
+ * @argc: for config_read(), again at a reload
+ * @argv: the same
+ * @lock: of @generation and what is in it, against views
+ * @generation: what is served
+ * @old: what was, until all workers have left it
+ * @workers: @nr_workers of them
+ * @nr_workers: how many
+ * @running: of them, have begun and not ended
+ * @answers: due from workers
+ * @all_clients: of all listeners
+ * @box: what workers tell
+ * @admin: metrics; NULL: none
+ * @metrics_ops: what it asks by
+ * @control: the control socket; NULL: none
+ * @state: where the proxy is
+ * @draining: for other threads
+ * @deadline_ms: DRAINING, STOPPING: when it has had its time
+ * @started_s: unix time
+ * @reload_again: a SIGHUP came during a reload
+ * @cut_off: a client was not let finish, or a worker failed
+ */
+struct proxy {
+	int argc;
+	char **argv;
+	pthread_mutex_t lock;
+	struct generation *generation;
+	struct generation *old;
+	struct worker *workers;
+	unsigned int nr_workers;
+	unsigned int running;
+	unsigned int answers;
+	atomic_uint all_clients;
+	struct mailbox box;
+	struct admin *admin;
+	struct admin_ops metrics_ops;
+	struct control *control;
+	enum proxy_state state;
+	atomic_bool draining;
+	uint64_t deadline_ms;
+	uint64_t started_s;
+	bool reload_again;
+	bool cut_off;
+};
+
+/**
+ * proxy_start() - open everything, drop privileges, begin to serve
+ * @proxy: zeroed but for @argc and @argv
+ * @config: taken, on failure too
+ *
+ * Return: 0, or an error that has been logged; then proxy_end() is still due.
+ */
+int proxy_start(struct proxy *proxy, struct config *config);
+
+/* Reads the configuration again; what is wrong is logged, nothing changed. */
+void proxy_reload(struct proxy *proxy);
+
+/* The first time in order; the second time at once. */
+void proxy_stop(struct proxy *proxy);
+
+/* What workers have told; a deadline. */
+void proxy_mail(struct proxy *proxy);
+void proxy_deadline(struct proxy *proxy);
+
+/* How long the main thread may wait, for poll(). */
+int proxy_wait_ms(const struct proxy *proxy);
+
+/* All that is left. Return: exit status. */
+int proxy_end(struct proxy *proxy);
+
+#endif /* PROXY_PROXY_H */

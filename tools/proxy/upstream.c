@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Upstream connections, and what the library tells of them. All counting of
+ * connections is here: each is begun once and ends once, in CLOSED. The
+ * worker's thread.
+ */
+#include "upstream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "link.h"
+#include "log.h"
+#include "worker.h"
+
+static struct stats_listener *stats_of(struct upstream *upstream)
+{
+	return upstream->post->stats;
+}
+
+struct origin *upstream_origin(const struct upstream *upstream)
+{
+	return &upstream->post->service->origins[upstream->origin];
+}
+
+int upstream_connect(struct post *post, unsigned int origin, struct link *link,
+		     struct upstream **out)
+{
+	struct origin *to = &post->service->origins[origin];
+	struct ktc_conn_opts opts = to->opts;
+	struct worker *worker = post->worker;
+	struct upstream *upstream = pool_get(&worker->upstream_pool);
+	int err = -ENOMEM;
+
+	if (upstream) {
+		upstream->post = post;
+		upstream->link = link;
+		upstream->origin = origin;
+		opts.user = upstream;
+		err = ktc_connect(worker->loop, post->service->client, &opts,
+				  &upstream->conn);
+	}
+	if (err) {
+		if (upstream)
+			pool_put(&worker->upstream_pool, upstream);
+		origin_drop(to);
+		return err;
+	}
+	(void)post_get(post);
+	worker->nr_upstreams++;
+	stats_add(&post->stats->connects, 1);
+	stats_add(&post->stats->upstream, 1);
+	*out = upstream;
+	return 0;
+}
+
+int upstream_send(struct upstream *upstream, uint8_t *take, size_t len)
+{
+	int err = ktc_conn_send(upstream->conn, take, len, 0);
+
+	if (err) {
+		free(take);
+		return err;
+	}
+	upstream->hello = take;
+	upstream->said = true;
+	upstream->sends++;
+	return 0;
+}
+
+uint8_t *upstream_take_kept(struct upstream *upstream, size_t *len)
+{
+	uint8_t *kept = upstream->kept;
+
+	*len = upstream->kept_len;
+	upstream->kept = NULL;
+	upstream->kept_len = 0;
+	return kept;
+}
+
+int upstream_relay(struct upstream *upstream, int fd)
+{
+	const struct config_listener *listener =
+		upstream->post->service->listener;
+	struct ktc_conn_info info = { .size = sizeof(info) };
+	int err;
+
+	err = ktc_relay(upstream->conn, fd,
+			listener->relay_module ? 0 : KTC_RELAY_LOOP);
+	if (err)
+		return err;
+	upstream->state = UPSTREAM_RELAYING;
+	if (!ktc_conn_info(upstream->conn, &info))
+		upstream->why_not_module = info.why_not_module;
+	return 0;
+}
+
+void upstream_close(struct upstream *upstream)
+{
+	upstream->link = NULL;
+	upstream->ours = true;
+	upstream->state = UPSTREAM_ENDING;
+	/* it fails after CLOSED alone, which is on its way then */
+	(void)ktc_conn_close(upstream->conn);
+}
+
+void upstream_abort(struct upstream *upstream)
+{
+	upstream->ours = true;
+	if (upstream->state != UPSTREAM_RELAYING) {
+		upstream->link = NULL;
+		upstream->state = UPSTREAM_ENDING;
+	}
+	ktc_conn_abort(upstream->conn);
+}
+
+/* ---------------------------------------------------------------- events -- */
+
+static void opened(struct upstream *upstream)
+{
+	struct ktc_conn_info info = { .size = sizeof(info) };
+	struct stats_listener *stats = stats_of(upstream);
+
+	upstream->open = true;
+	origin_worked(upstream_origin(upstream));
+	if (!ktc_conn_info(upstream->conn, &info)) {
+		stats_record(&stats->connect_us, info.connect_us);
+		stats_record(&stats->handshake_us, info.handshake_us);
+		stats_add(info.resumed ? &stats->resumed : &stats->full, 1);
+		if (!info.resumed)
+			stats_add(&stats->not_resumed[info.why_not_resumed], 1);
+	}
+	if (upstream->state != UPSTREAM_OPENING)
+		return; /* nobody wants it any more */
+	if (upstream->link) {
+		upstream->state = UPSTREAM_OPEN;
+		link_opened(upstream->link);
+	} else {
+		warm_opened(upstream);
+	}
+}
+
+/*
+ * What the origin says before it is asked: a greeting, for the client to come.
+ * It is copied, so that connections in waiting hold no receive buffer; more of
+ * it waits in the origin's TCP.
+ */
+static void keep(struct upstream *upstream, const struct ktc_event *ev)
+{
+	uint8_t *kept;
+
+	if (upstream->state == UPSTREAM_RELAYING ||
+	    upstream->state == UPSTREAM_ENDING)
+		return;
+	if (ev->len > UPSTREAM_KEPT_MAX - upstream->kept_len) {
+		kept = NULL;
+	} else {
+		kept = realloc(upstream->kept, upstream->kept_len + ev->len);
+	}
+	if (!kept) {
+		ktc_conn_abort(upstream->conn);
+		return;
+	}
+	memcpy(kept + upstream->kept_len, ev->data, ev->len);
+	upstream->kept = kept;
+	upstream->kept_len += ev->len;
+	/* it fails when the connection has ended: CLOSED tells */
+	(void)ktc_conn_recv_pause(upstream->conn);
+}
+
+static void relayed(struct upstream *upstream, const struct ktc_event *ev)
+{
+	struct stats_listener *stats = stats_of(upstream);
+	struct link *link = upstream->link;
+
+	stats_add(&stats->bytes[KTC_RX], ev->relayed[KTC_RX]);
+	stats_add(&stats->bytes[KTC_TX], ev->relayed[KTC_TX]);
+	stats_add(&stats->lane[ev->moved_by], 1);
+	if (ev->moved_by != KTC_LANE_MODULE)
+		stats_add(&stats->not_module[upstream->why_not_module], 1);
+	upstream->link = NULL;
+	upstream->state = UPSTREAM_ENDING;
+	/*
+	 * A client that is gone has not ended its stream in order: the origin
+	 * must not take it for that.
+	 */
+	if (ev->end == KTC_END_DONE)
+		upstream_close(upstream);
+	else if (ev->end == KTC_END_PLAIN)
+		upstream_abort(upstream);
+	if (link)
+		link_relayed(link, upstream, ev);
+}
+
+/* close_notify before the relay, which would see to it: a warm one is dead. */
+static void ended(struct upstream *upstream)
+{
+	struct link *link = upstream->link;
+
+	if (upstream->state == UPSTREAM_WARM) {
+		warm_ended(upstream);
+		upstream_close(upstream);
+	} else if (upstream->state == UPSTREAM_OPEN && upstream->was_warm &&
+		   !upstream->kept_len) {
+		upstream_close(upstream);
+		if (link)
+			link_lost(link, upstream);
+	}
+}
+
+/* What says nothing about the origin, but of us. */
+static bool is_our_trouble(int err)
+{
+	enum ktc_class class_ = ktc_error_class(err);
+
+	return err == -KTC_E_BUDGET || class_ == KTC_CLASS_USAGE ||
+	       class_ == KTC_CLASS_SYSTEM || class_ == KTC_CLASS_AGAIN ||
+	       class_ == KTC_CLASS_INTERNAL;
+}
+
+static void failed(struct upstream *upstream, int err)
+{
+	struct service *service = upstream->post->service;
+	struct worker *worker = upstream->post->worker;
+	struct ktc_conn_error error = { .size = sizeof(error) };
+	bool blame = !upstream->open && !is_our_trouble(err);
+
+	stats_add(&stats_of(upstream)->errors[ktc_error_class(err)], 1);
+	if (blame)
+		origin_failed(upstream_origin(upstream), service->listener,
+			      worker->now_ms, worker_dice(worker));
+	if (ktc_conn_error(upstream->conn, &error))
+		return;
+	log_event(blame ? CONFIG_WARN : CONFIG_INFO,
+		  upstream->open ? "upstream_failed" : "origin_failed",
+		  LOG_S("listener", service->listener->name),
+		  LOG_S("origin", upstream_origin(upstream)->place->text),
+		  LOG_S("class", ktc_class_name(error.class_)),
+		  LOG_S("error", ktc_error_name(err)),
+		  LOG_S("state", error.state), LOG_S("why", error.text),
+		  LOG_I("alert", error.alert));
+}
+
+static void count_plane(struct upstream *upstream)
+{
+	struct ktc_conn_info info = { .size = sizeof(info) };
+	struct stats_listener *stats = stats_of(upstream);
+
+	if (ktc_conn_info(upstream->conn, &info))
+		return;
+	stats_add(&stats->plane[info.plane[KTC_RX]], 1);
+	if (info.plane[KTC_RX] != KTC_PLANE_KERNEL)
+		stats_add(&stats->not_kernel[info.why_not_kernel[KTC_RX]], 1);
+}
+
+/* The end: whoever waits for it is told, then it goes. */
+static void closed(struct upstream *upstream, struct ktc_event *ev)
+{
+	struct post *post = upstream->post;
+	struct worker *worker = post->worker;
+	struct link *link = upstream->link;
+
+	if (upstream->open)
+		count_plane(upstream);
+	if (ev->err && !upstream->ours)
+		failed(upstream, ev->err);
+	if (upstream->state == UPSTREAM_WARM)
+		warm_ended(upstream);
+	else if (upstream->state == UPSTREAM_OPENING && !link)
+		warm_failed(upstream);
+	upstream->link = NULL;
+	stats_sub(&post->stats->upstream, 1);
+	origin_drop(upstream_origin(upstream));
+	if (link)
+		link_lost(link, upstream);
+	timers_del(&worker->timers, &upstream->timer);
+	free(upstream->kept);
+	free(upstream->hello);
+	ktc_event_release(worker->loop, ev);
+	pool_put(&worker->upstream_pool, upstream);
+	worker->nr_upstreams--;
+	post_put(post);
+}
+
+void upstream_event(struct worker *worker, struct ktc_event *ev)
+{
+	struct upstream *upstream = ev->user;
+
+	switch (ev->type) {
+	case KTC_EV_OPEN:
+		opened(upstream);
+		break;
+	case KTC_EV_DATA:
+		keep(upstream, ev);
+		break;
+	case KTC_EV_SENT:
+		if (!--upstream->sends) {
+			free(upstream->hello);
+			upstream->hello = NULL;
+		}
+		break;
+	case KTC_EV_TICKET:
+		stats_add(&stats_of(upstream)->tickets, 1);
+		break;
+	case KTC_EV_EOF:
+		ended(upstream);
+		break;
+	case KTC_EV_RELAYED:
+		relayed(upstream, ev);
+		break;
+	case KTC_EV_CLOSED:
+		closed(upstream, ev);
+		return;
+	default:
+		break;
+	}
+	ktc_event_release(worker->loop, ev);
+}
