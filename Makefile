@@ -20,6 +20,9 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/libktlsclient
+# systemd looks for units in /usr/local/lib too
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 DESTDIR ?=
 KERNEL ?= 6.1
 KERNELS := 6.1 7.3
@@ -422,10 +425,18 @@ MAN7 := $(wildcard user/man/*.7)
 MAN1 := $(wildcard tools/man/*.1)
 SO_FULL := libktlsclient.so.$(VERSION)
 INSTALL_TOOLS := $(filter %/ktc-bench %/ktc-proxy %/ktc-doctor,$(TOOLS))
+PROXY_UNIT := $(O)/ktc-proxy.service
+PROXY_CONF := tools/proxy/ktc-proxy.conf
 
-install: lib tools
+$(PROXY_UNIT): tools/proxy/ktc-proxy.service.in force
+	@mkdir -p $(@D)
+	@sed 's,@BINDIR@,$(BINDIR),' $< >$@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+install: lib tools $(PROXY_UNIT)
 	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)/pkgconfig \
 		$(DESTDIR)$(BINDIR) $(DESTDIR)$(INCLUDEDIR)/linux \
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man,1 3 4 7)
 	install -m 644 include/ktlsclient.h $(VERSION_H) \
 		$(DESTDIR)$(INCLUDEDIR)
@@ -437,6 +448,8 @@ install: lib tools
 	install -m 644 $(PC) $(DESTDIR)$(LIBDIR)/pkgconfig
 	$(if $(INSTALL_TOOLS),install -m 755 $(INSTALL_TOOLS) \
 		$(DESTDIR)$(BINDIR))
+	install -m 644 $(PROXY_UNIT) $(DESTDIR)$(UNITDIR)
+	install -m 644 $(PROXY_CONF) $(DESTDIR)$(DOCDIR)
 	$(if $(MAN1),install -m 644 $(MAN1) $(DESTDIR)$(MANDIR)/man1)
 	$(if $(MAN3),install -m 644 $(MAN3) $(DESTDIR)$(MANDIR)/man3)
 	$(if $(MAN4),install -m 644 $(MAN4) $(DESTDIR)$(MANDIR)/man4)
@@ -449,6 +462,8 @@ uninstall:
 		$(addprefix $(DESTDIR)$(LIBDIR)/,$(SO_FULL) $(notdir $(SO)) \
 		libktlsclient.so libktlsclient.a pkgconfig/libktlsclient.pc) \
 		$(addprefix $(DESTDIR)$(BINDIR)/,$(notdir $(INSTALL_TOOLS))) \
+		$(DESTDIR)$(UNITDIR)/$(notdir $(PROXY_UNIT)) \
+		$(DESTDIR)$(DOCDIR)/$(notdir $(PROXY_CONF)) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man1/,$(notdir $(MAN1))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man3/,$(notdir $(MAN3))) \
 		$(addprefix $(DESTDIR)$(MANDIR)/man4/,$(notdir $(MAN4))) \
@@ -458,13 +473,13 @@ uninstall:
 clean:
 	rm -rf $(O)/obj $(O)/include $(FLAGS) \
 		$(O)/unit $(O)/fault $(O)/kernel $(O)/torture $(O)/lib $(O)/module \
-		$(O)/common $(O)/bench $(O)/mkcerts $(O)/asan $(O)/ubsan $(O)/tsan \
+		$(O)/common $(O)/bench $(O)/proxy $(O)/mkcerts $(O)/asan $(O)/ubsan $(O)/tsan \
 		$(O)/gcc $(O)/clang $(O)/style $(O)/kmod $(O)/ktc-* \
 		$(O)/*.a $(O)/*.so* $(O)/*.pc
 
 #: all                the library, the tools and the test programs (default)
 #: lib tools tests    each of these alone
-#: install uninstall  PREFIX=/usr/local DESTDIR= LIBDIR= MANDIR=
+#: install uninstall  PREFIX=/usr/local DESTDIR= LIBDIR= MANDIR= UNITDIR=
 #: kmod               the kernel module; KDIR=<headers of the kernel>, or
 #:                    KERNEL=6.1, 6.12, 7.3, uml or uml-debug: see VMs
 #: demo               a TLS server in a VM, and what the library does with it

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * One multishot accept for each socket (every kernel that the library runs on
- * has it). When there are no descriptors left it pauses until a client has
- * ended: those who wait are in the kernel's queue, and cost nothing there. The
- * worker's thread.
+ * has it), as long as there is much room. Near a limit it is one at a time;
+ * at the limit, or when there are no descriptors, none until a client has
+ * ended: those who wait are in the kernel's queue, and cost nothing there. One
+ * can have been accepted already, when another worker has had the last room:
+ * it is held. The worker's thread.
  */
 #include "acceptor.h"
 
@@ -17,20 +19,55 @@
 #include "log.h"
 #include "worker.h"
 
-/* when there were no descriptors, and no client of this worker ends */
-#define PAUSE_MS 100
+/* when there is no room, and no client of this worker ends */
+#define PAUSE_MS 50
+/* with so much room a multishot accept will not go beyond the limit */
+#define ROOM_MULTISHOT 1024
 /* most that are served of a socket that is closed: its whole queue */
 #define SWEEP_MAX 4096
 
+static void acceptor_pause(struct acceptor *acceptor);
+
 static void acceptor_arm(struct acceptor *acceptor)
+{
+	bool many = link_room(acceptor->post) > ROOM_MULTISHOT;
+	struct io_uring_sqe *sqe;
+
+	if (!link_room(acceptor->post)) {
+		acceptor_pause(acceptor);
+		return;
+	}
+	sqe = worker_sqe(acceptor->worker, OP_ACCEPT, acceptor);
+	if (many)
+		io_uring_prep_multishot_accept(sqe, acceptor->fd, NULL, NULL,
+					       SOCK_CLOEXEC);
+	else
+		io_uring_prep_accept(sqe, acceptor->fd, NULL, NULL,
+				     SOCK_CLOEXEC);
+	io_uring_sqe_set_data64(sqe, (uintptr_t)acceptor | OP_ACCEPT);
+	acceptor->cancelled = false;
+	acceptor->armed = true;
+}
+
+static void acceptor_cancel(struct acceptor *acceptor)
 {
 	struct io_uring_sqe *sqe;
 
-	sqe = worker_sqe(acceptor->worker, OP_ACCEPT, acceptor);
-	io_uring_prep_multishot_accept(sqe, acceptor->fd, NULL, NULL,
-				       SOCK_CLOEXEC);
-	io_uring_sqe_set_data64(sqe, (uintptr_t)acceptor | OP_ACCEPT);
-	acceptor->armed = true;
+	if (acceptor->cancelled)
+		return;
+	acceptor->cancelled = true;
+	sqe = worker_sqe(acceptor->worker, OP_NONE, NULL);
+	io_uring_prep_cancel64(sqe, (uintptr_t)acceptor | OP_ACCEPT, 0);
+	io_uring_sqe_set_data64(sqe, OP_NONE);
+}
+
+static void serve_held(struct acceptor *acceptor)
+{
+	int fd = acceptor->held;
+
+	acceptor->held = -1;
+	link_begin(acceptor->post, fd);
+	acceptor_arm(acceptor);
 }
 
 static void pause_over(struct timer *timer)
@@ -40,8 +77,14 @@ static void pause_over(struct timer *timer)
 				    offsetof(struct acceptor, timer));
 
 	acceptor->paused = false;
-	if (!acceptor->armed && !acceptor->closing)
+	if (acceptor->armed || acceptor->closing)
+		return;
+	if (acceptor->held < 0)
 		acceptor_arm(acceptor);
+	else if (link_count_up(acceptor->post))
+		serve_held(acceptor);
+	else
+		acceptor_pause(acceptor);
 }
 
 int acceptor_new(struct post *post, int fd)
@@ -59,6 +102,7 @@ int acceptor_new(struct post *post, int fd)
 		.place = place_get(post->service->place),
 		.timer.fire = pause_over,
 		.fd = fd,
+		.held = -1,
 	};
 	worker->acceptors = acceptor;
 	acceptor_arm(acceptor);
@@ -85,7 +129,10 @@ static void sweep(struct acceptor *acceptor)
 		fd = accept4(acceptor->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
-		link_begin(acceptor->post, fd);
+		if (link_count_up(acceptor->post))
+			link_begin(acceptor->post, fd);
+		else
+			link_refuse(acceptor->post, fd);
 	}
 }
 
@@ -96,6 +143,8 @@ static void acceptor_free(struct acceptor *acceptor)
 	while (*p != acceptor)
 		p = &(*p)->next;
 	*p = acceptor->next;
+	if (acceptor->held >= 0)
+		link_refuse(acceptor->post, acceptor->held);
 	if (acceptor->sweep)
 		sweep(acceptor);
 	timers_del(&acceptor->worker->timers, &acceptor->timer);
@@ -106,8 +155,6 @@ static void acceptor_free(struct acceptor *acceptor)
 
 void acceptor_close(struct acceptor *acceptor, bool sweep_it)
 {
-	struct io_uring_sqe *sqe;
-
 	if (acceptor->closing)
 		return;
 	acceptor->closing = true;
@@ -116,24 +163,27 @@ void acceptor_close(struct acceptor *acceptor, bool sweep_it)
 		acceptor_free(acceptor);
 		return;
 	}
-	sqe = worker_sqe(acceptor->worker, OP_NONE, NULL);
-	io_uring_prep_cancel64(sqe, (uintptr_t)acceptor | OP_ACCEPT, 0);
-	io_uring_sqe_set_data64(sqe, OP_NONE);
+	acceptor_cancel(acceptor);
 }
 
-static void acceptor_pause(struct acceptor *acceptor, int err)
+static void acceptor_pause(struct acceptor *acceptor)
 {
 	struct worker *worker = acceptor->worker;
 
-	log_event(CONFIG_WARN, "accept_paused",
-		  LOG_S("listener", acceptor->post->service->listener->name),
-		  LOG_S("error", ktc_error_name(err)),
-		  LOG_U("clients", worker->nr_links));
 	acceptor->paused = true;
-	/* no memory for the timer: try at once */
-	if (timers_set(&worker->timers, &acceptor->timer,
-		       worker->now_ms + PAUSE_MS))
-		pause_over(&acceptor->timer);
+	/* no memory for the timer: a client that ends is what is left */
+	(void)timers_set(&worker->timers, &acceptor->timer,
+			 worker->now_ms + PAUSE_MS);
+}
+
+static void accepted(struct acceptor *acceptor, int fd)
+{
+	if (link_count_up(acceptor->post))
+		link_begin(acceptor->post, fd);
+	else if (acceptor->held < 0)
+		acceptor->held = fd;
+	else
+		link_refuse(acceptor->post, fd);
 }
 
 void acceptor_completion(struct acceptor *acceptor, int res, uint32_t flags)
@@ -141,16 +191,27 @@ void acceptor_completion(struct acceptor *acceptor, int res, uint32_t flags)
 	if (!(flags & IORING_CQE_F_MORE))
 		acceptor->armed = false;
 	if (res >= 0)
-		link_begin(acceptor->post, res);
-	if (acceptor->armed)
+		accepted(acceptor, res);
+	if (acceptor->armed) {
+		if (link_room(acceptor->post) <= ROOM_MULTISHOT)
+			acceptor_cancel(acceptor);
 		return;
-	if (acceptor->closing)
+	}
+	if (acceptor->closing) {
 		acceptor_free(acceptor);
-	else if (res == -EMFILE || res == -ENFILE || res == -ENOMEM ||
-		 res == -ENOBUFS)
-		acceptor_pause(acceptor, res);
-	else
+	} else if (res == -EMFILE || res == -ENFILE || res == -ENOMEM ||
+		   res == -ENOBUFS) {
+		log_event(CONFIG_WARN, "accept_paused",
+			  LOG_S("listener",
+				acceptor->post->service->listener->name),
+			  LOG_S("error", ktc_error_name(res)),
+			  LOG_U("clients", acceptor->worker->nr_links));
+		acceptor_pause(acceptor);
+	} else if (acceptor->held >= 0) {
+		acceptor_pause(acceptor);
+	} else {
 		acceptor_arm(acceptor);
+	}
 }
 
 void acceptor_resume_all(struct worker *worker)
@@ -159,7 +220,7 @@ void acceptor_resume_all(struct worker *worker)
 
 	for (acceptor = worker->acceptors; acceptor; acceptor = acceptor->next)
 		if (acceptor->paused)
-			/* it is armed: cannot fail */
+			/* no memory: its pause goes on */
 			(void)timers_set(&worker->timers, &acceptor->timer,
 					 worker->now_ms);
 }

@@ -23,9 +23,11 @@ struct worker;
  * @timer: after a pause
  * @fd: the socket, which is @place's
  * @armed: the ring accepts
+ * @cancelled: it was asked to stop
+ * @held: a client for whom there was no room any more; or -1
  * @closing: no more; it goes when the ring has let go
  * @sweep: those who had connected by then are served
- * @paused: there were no descriptors
+ * @paused: there was no room, or no descriptors
  */
 struct acceptor {
 	struct worker *worker;
@@ -34,7 +36,9 @@ struct acceptor {
 	struct place *place;
 	struct timer timer;
 	int fd;
+	int held;
 	bool armed;
+	bool cancelled;
 	bool closing;
 	bool sweep;
 	bool paused;

@@ -2,8 +2,8 @@
 /*
  * A thread that answers HTTP. Clients are few and each has a place, a deadline
  * and a buffer; nobody is waited for. When all places are taken, the next
- * client gets that of whoever has been silent longest, so that slow ones
- * cannot keep others out. An eventfd ends the thread.
+ * client gets that of whoever came first, so that slow ones cannot keep others
+ * out. An eventfd ends the thread.
  */
 #include "admin.h"
 
@@ -38,6 +38,7 @@ enum phase { PHASE_FREE, PHASE_READ, PHASE_WRITE, PHASE_LINGER };
  * struct client - who asks
  * @fd: its socket
  * @phase: what comes next of it; PHASE_FREE: nobody
+ * @turn: how many were accepted before it
  * @until_ms: the phase's deadline
  * @request: what came
  * @got: bytes of it; PHASE_LINGER: bytes thrown away
@@ -48,6 +49,7 @@ enum phase { PHASE_FREE, PHASE_READ, PHASE_WRITE, PHASE_LINGER };
 struct client {
 	int fd;
 	enum phase phase;
+	uint64_t turn;
 	uint64_t until_ms;
 	char request[HTTP_REQUEST_MAX];
 	size_t got;
@@ -62,6 +64,7 @@ struct admin {
 	int listen_fd;
 	uint64_t accept_ms; /* not before: descriptors or memory were short */
 	int stop_fd;
+	uint64_t turns; /* clients accepted */
 	struct client clients[CLIENTS_MAX];
 };
 
@@ -89,7 +92,7 @@ static void client_enter(struct client *client, enum phase phase)
 	client->until_ms = now_ms() + PHASE_MS;
 }
 
-/* a free place, or else that of the one whose deadline is next */
+/* a free place, or else that of the one who has had it longest */
 static struct client *client_place(struct admin *admin)
 {
 	struct client *client = admin->clients, *place = client;
@@ -97,7 +100,7 @@ static struct client *client_place(struct admin *admin)
 	for (; client < admin->clients + CLIENTS_MAX; client++) {
 		if (client->phase == PHASE_FREE)
 			return client;
-		if (client->until_ms < place->until_ms)
+		if (client->turn < place->turn)
 			place = client;
 	}
 	client_end(place);
@@ -118,6 +121,7 @@ static void client_accept(struct admin *admin)
 	}
 	client = client_place(admin);
 	client->fd = fd;
+	client->turn = admin->turns++;
 	client->got = 0;
 	client->len = 0;
 	client->sent = 0;

@@ -6,8 +6,10 @@
  */
 #include "client_fd.h"
 
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -35,4 +37,19 @@ bool client_fd_is_untouched(int fd)
 		return false;
 	/* a FIN counts as a byte */
 	return info.tcpi_bytes_received == (uint64_t)unread;
+}
+
+bool client_fd_has_ended(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
+bool client_fd_has_unsent(int fd)
+{
+	int bytes;
+
+	/* a socket that does not know has none that matter any more */
+	return !ioctl(fd, SIOCOUTQ, &bytes) && bytes > 0;
 }

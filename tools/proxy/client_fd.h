@@ -15,4 +15,10 @@ void client_fd_reset(int fd);
  */
 bool client_fd_is_untouched(int fd);
 
+/* The client has ended its stream. */
+bool client_fd_has_ended(int fd);
+
+/* Bytes that the client's machine has not taken yet. */
+bool client_fd_has_unsent(int fd);
+
 #endif /* PROXY_CLIENT_FD_H */

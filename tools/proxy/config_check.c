@@ -84,25 +84,24 @@ static void check_numbers(struct config_build *build,
 		complain(build, l, "warm-idle", "is above idle");
 }
 
-/* who else may read or change a file that is a secret */
+/*
+ * A secret that everybody on the machine can read or change is none. A group
+ * may read it: that is how keys are shared with a service (ssl-cert).
+ */
 static void check_secret(struct config_build *build,
 			 const struct config_listener *l, const char *name,
-			 const char *path, unsigned int forbidden)
+			 const char *path)
 {
 	struct stat st;
 
-	if (!path)
-		return;
-	if (stat(path, &st)) {
+	if (stat(path, &st))
 		complain(build, l, name, "cannot read %s: %s", path,
 			 strerrordesc_np(errno));
-		return;
-	}
-	if (st.st_mode & forbidden)
+	else if (st.st_mode & 007)
 		complain(build, l, name,
-			 "others may read %s (mode %04o); chmod %s it", path,
-			 (unsigned int)st.st_mode & 07777u,
-			 forbidden == 077 ? "go-rwx" : "o-rwx");
+			 "everybody may read or change %s (mode %04o); say "
+			 "chmod o-rwx %s", path,
+			 (unsigned int)st.st_mode & 07777u, path);
 }
 
 static void check_tickets(struct config_build *build,
@@ -120,7 +119,7 @@ static void check_tickets(struct config_build *build,
 	if (config_tickets_key(l->tickets_key, key, why, sizeof(why)))
 		complain(build, l, "key-file", "%s", why);
 	else
-		check_secret(build, l, "key-file", l->tickets_key, 077);
+		check_secret(build, l, "key-file", l->tickets_key);
 	explicit_bzero(key, sizeof(key));
 }
 
@@ -204,7 +203,7 @@ static void check_listener(struct config_build *build,
 	check_numbers(build, l);
 	check_tickets(build, l);
 	if (l->cert && l->key)
-		check_secret(build, l, "key", l->key, 007);
+		check_secret(build, l, "key", l->key);
 	/* what would be said of a missing file has been said */
 	if (before == build->nr_problems)
 		check_client(build, l);

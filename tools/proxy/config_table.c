@@ -23,19 +23,27 @@
 static int set_listen(const struct opt *opt, void *base, const char *text,
 		      char *why, size_t why_len)
 {
+	struct config_build *build = base;
+
 	(void)opt;
-	return config_place_parse(
-		base, text, CONFIG_TO_LISTEN,
-		&((struct config_build *)base)->listener.listen, why, why_len);
+	/* two of them would be two listeners */
+	if (build->listener.listen.text) {
+		(void)snprintf(why, why_len, QUOTED " is one too many; a file "
+			       "of --config has room for several", text);
+		return -1;
+	}
+	return config_place_parse(build, text, CONFIG_TO_LISTEN,
+				  &build->listener.listen, why, why_len);
 }
 
 static int set_metrics(const struct opt *opt, void *base, const char *text,
 		       char *why, size_t why_len)
 {
+	struct config_build *build = base;
+
 	(void)opt;
-	return config_place_parse(
-		base, text, CONFIG_TO_LISTEN,
-		&((struct config_build *)base)->config.metrics, why, why_len);
+	return config_place_parse(build, text, CONFIG_TO_LISTEN,
+				  &build->config.metrics, why, why_len);
 }
 
 static int add_origin(struct config_build *build, const char *text, size_t len,

@@ -24,12 +24,16 @@
 #include "upstream.h"
 #include "worker.h"
 
+/* how often the send queue of a client is looked at before a reset */
+#define FLUSH_LOOK_MS 10
+
 static const char *const state_names[LINK_NR_STATES] = {
 	[LINK_NEW] = "new",
 	[LINK_HEADER] = "header",
 	[LINK_CONNECTING] = "connecting",
 	[LINK_GREETING] = "greeting",
 	[LINK_RELAYING] = "relaying",
+	[LINK_FLUSHING] = "flushing",
 	[LINK_OVER] = "over",
 };
 
@@ -42,7 +46,9 @@ static const unsigned int state_next[LINK_NR_STATES] = {
 			    BIT(LINK_RELAYING) | BIT(LINK_OVER),
 	[LINK_GREETING] = BIT(LINK_GREETING) | BIT(LINK_RELAYING) |
 			  BIT(LINK_OVER),
-	[LINK_RELAYING] = BIT(LINK_CONNECTING) | BIT(LINK_OVER),
+	[LINK_RELAYING] = BIT(LINK_CONNECTING) | BIT(LINK_FLUSHING) |
+			  BIT(LINK_OVER),
+	[LINK_FLUSHING] = BIT(LINK_OVER),
 };
 
 const char *link_state_name(unsigned int state)
@@ -67,6 +73,17 @@ static const struct config_listener *listener_of(const struct link *link)
 	return link->post->service->listener;
 }
 
+/* False: there is no memory for it. */
+static bool set_timer(struct link *link, uint64_t at_ms)
+{
+	struct worker *worker = worker_of(link);
+
+	if (at_ms != TIMERS_NEVER)
+		return !timers_set(&worker->timers, &link->timer, at_ms);
+	timers_del(&worker->timers, &link->timer);
+	return true;
+}
+
 /* ------------------------------------------------------------------- end -- */
 
 static void count_down(struct post *post)
@@ -78,19 +95,38 @@ static void count_down(struct post *post)
 				  memory_order_relaxed);
 }
 
-/* Room for one more client, which is taken then. */
-static bool count_up(struct post *post)
+static uint64_t room(uint64_t max, unsigned int now)
 {
-	const struct config *config = post->service->generation->config;
+	return max > now ? max - now : 0;
+}
+
+uint64_t link_room(const struct post *post)
+{
+	struct service *service = post->service;
+	uint64_t here, all;
+
+	/* relaxed: link_count_up() is exact */
+	here = room(service->listener->clients_max,
+		    atomic_load_explicit(&service->tally->clients,
+					 memory_order_relaxed));
+	all = room(service->generation->clients_max,
+		   atomic_load_explicit(post->worker->all_clients,
+					memory_order_relaxed));
+	return here < all ? here : all;
+}
+
+bool link_count_up(struct post *post)
+{
+	struct service *service = post->service;
 	unsigned int all, here;
 
 	/* relaxed: taken before it is looked at, so that it is exact */
 	all = atomic_fetch_add_explicit(post->worker->all_clients, 1,
 					memory_order_relaxed);
-	here = atomic_fetch_add_explicit(&post->service->tally->clients, 1,
+	here = atomic_fetch_add_explicit(&service->tally->clients, 1,
 					 memory_order_relaxed);
-	if (all < config->clients_max &&
-	    here < post->service->listener->clients_max)
+	if (all < service->generation->clients_max &&
+	    here < service->listener->clients_max)
 		return true;
 	count_down(post);
 	return false;
@@ -157,7 +193,7 @@ void link_cut(struct link *link, enum stats_end why)
 		link->end = why;
 		upstream_abort(link->upstream); /* RELAYED follows */
 	} else if (link->state != LINK_OVER) {
-		link_end(link, why);
+		link_end(link, link->state == LINK_FLUSHING ? link->end : why);
 	}
 }
 
@@ -383,16 +419,48 @@ static enum stats_end end_of(const struct link *link,
 	}
 }
 
+/*
+ * A reset throws away what the client's machine has not taken yet, though it
+ * is good: it waits for that, for a while. False: there is nothing.
+ */
+static bool link_flush(struct link *link, enum stats_end why)
+{
+	struct worker *worker = worker_of(link);
+
+	if (worker->stopping || !client_fd_has_unsent(link->fd) ||
+	    !set_timer(link, worker->now_ms + FLUSH_LOOK_MS))
+		return false;
+	set_state(link, LINK_FLUSHING);
+	link->end = why;
+	link->until_ms = worker->now_ms + listener_of(link)->close_ms;
+	return true;
+}
+
+static void link_look(struct link *link)
+{
+	struct worker *worker = worker_of(link);
+
+	if (worker->now_ms >= link->until_ms ||
+	    !client_fd_has_unsent(link->fd) ||
+	    !set_timer(link, worker->now_ms + FLUSH_LOOK_MS))
+		link_end(link, link->end);
+}
+
 void link_relayed(struct link *link, struct upstream *was,
 		  const struct ktc_event *ev)
 {
+	enum stats_end why;
+
 	link->upstream = NULL;
 	if (was_dead(link, was, ev)) {
 		link->no_warm = true;
 		link_connect(link);
 		return;
 	}
-	link_end(link, end_of(link, ev));
+	why = end_of(link, ev);
+	if (why == STATS_END_DONE || why == STATS_END_CLIENT ||
+	    !link_flush(link, why))
+		link_end(link, why);
 }
 
 /* ----------------------------------------------------------------- begin -- */
@@ -402,19 +470,11 @@ static void timed_out(struct timer *timer)
 	struct link *link = (struct link *)((char *)timer -
 					    offsetof(struct link, timer));
 
-	link_cut(link, link->state == LINK_HEADER ? STATS_END_HEADER :
-						    STATS_END_LIFETIME);
-}
-
-/* False: there is no memory for it. */
-static bool set_timer(struct link *link, uint64_t at_ms)
-{
-	struct worker *worker = worker_of(link);
-
-	if (at_ms != TIMERS_NEVER)
-		return !timers_set(&worker->timers, &link->timer, at_ms);
-	timers_del(&worker->timers, &link->timer);
-	return true;
+	if (link->state == LINK_FLUSHING)
+		link_look(link);
+	else
+		link_cut(link, link->state == LINK_HEADER ?
+				       STATS_END_HEADER : STATS_END_LIFETIME);
 }
 
 /* Reads on, until the client's PROXY header is whole. */
@@ -479,12 +539,13 @@ void link_completion(struct link *link, int res)
 		greeting_sent(link, res);
 }
 
-static void refuse(struct post *post, int fd)
+void link_refuse(struct post *post, int fd)
 {
+	stats_add(&post->stats->accepted, 1);
 	stats_add(&post->stats->ended[STATS_END_LIMIT], 1);
 	log_event(CONFIG_WARN, "client_refused",
 		  LOG_S("listener", post->service->listener->name),
-		  LOG_U("clients", post->service->tally->clients));
+		  LOG_U("room", link_room(post)));
 	client_fd_reset(fd);
 	worker_close(post->worker, fd);
 }
@@ -495,17 +556,13 @@ void link_begin(struct post *post, int fd)
 	struct worker *worker = post->worker;
 	struct link *link;
 
-	stats_add(&post->stats->accepted, 1);
-	if (!count_up(post)) {
-		refuse(post, fd);
-		return;
-	}
 	link = pool_get(&worker->link_pool);
 	if (!link) {
 		count_down(post);
-		refuse(post, fd);
+		link_refuse(post, fd);
 		return;
 	}
+	stats_add(&post->stats->accepted, 1);
 	link->post = post_get(post);
 	link->fd = fd;
 	link->timer.fire = timed_out;

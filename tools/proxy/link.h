@@ -27,6 +27,7 @@ enum link_state {
 	LINK_CONNECTING,	/* OPEN of its upstream connection */
 	LINK_GREETING,		/* what the origin said first is being sent */
 	LINK_RELAYING,		/* RELAYED */
+	LINK_FLUSHING,		/* the client to take what it is to have */
 	LINK_OVER,		/* its last completion */
 	LINK_NR_STATES
 };
@@ -79,8 +80,15 @@ struct link {
 	bool no_warm;
 };
 
-/* A client came: its descriptor is taken. */
+/* How many clients there is still room for; takes room for one, if any. */
+uint64_t link_room(const struct post *post);
+bool link_count_up(struct post *post);
+
+/* A client came, for whom room was taken: its descriptor is taken. */
 void link_begin(struct post *post, int fd);
+
+/* A client came, and there is no room: its descriptor is taken. */
+void link_refuse(struct post *post, int fd);
 
 /* worker.c: a completion; all events of a round have been seen */
 void link_completion(struct link *link, int res);

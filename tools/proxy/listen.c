@@ -198,7 +198,7 @@ static int unix_listen(const char *path, mode_t mode, int *out)
 
 	if (strlen(path) >= sizeof(un.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(un.sun_path, path);
+	memcpy(un.sun_path, path, strlen(path) + 1);
 	if (is_left_over(&un))
 		(void)unlink(path); /* bind() will tell */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -229,8 +229,8 @@ static int place_failed(const struct config_place *where, int err)
 
 int listen_one(const struct config_place *where, int *out)
 {
-	struct sockaddr_storage addr;
-	socklen_t len;
+	struct sockaddr_storage addr = { 0 };
+	socklen_t len = 0;
 	int err;
 
 	if (where->path) {
@@ -250,7 +250,7 @@ static int place_fill(struct place *place,
 		      const struct config_listener *listener,
 		      unsigned int threads)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
 	int fd = -1, err = 0;
 
@@ -310,7 +310,7 @@ static void log_listening(const struct place *place)
 	socklen_t len = sizeof(addr);
 	char host[NI_MAXHOST] = "", port[NI_MAXSERV] = "";
 
-	if (place->is_unix ||
+	if (place->is_unix || !place->nr ||
 	    getsockname(place->fds[0], (struct sockaddr *)&addr, &len) ||
 	    getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port,
 			sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV))

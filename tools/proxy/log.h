@@ -36,6 +36,6 @@ void log_fields(enum config_level level, const char *event,
 /* log_event(CONFIG_WARN, "origin_failed", LOG_S("origin", place), ...) */
 #define log_event(level, event, ...) \
 	log_fields(level, event, \
-		   (const struct log_field[]){ __VA_ARGS__ __VA_OPT__(, ) { 0 } })
+		   (const struct log_field[]){ __VA_ARGS__, { .key = NULL } })
 
 #endif /* PROXY_LOG_H */

@@ -18,6 +18,7 @@ enum mail_type {
 	/* to the main thread, from @worker */
 	MAIL_READY,	/* it runs, or could not begin: err */
 	MAIL_SERVED,	/* what it served before is served no more */
+	MAIL_DRAINING,	/* it accepts no more */
 	MAIL_ENDED,	/* its thread is over; err: something was cut off */
 };
 

@@ -115,7 +115,8 @@ int main(int argc, char **argv)
 	if (config->status)
 		status = admin_status_print(config->control);
 	else
-		printf("ktc-proxy: the configuration is right\n");
+		printf("ok: %u listener%s\n", config->nr_listeners,
+		       config->nr_listeners == 1 ? "" : "s");
 	config_free(config);
 	return status;
 }

@@ -45,7 +45,7 @@ static int unix_address(const struct config_place *place,
 	if (strlen(place->path) >= sizeof(un->sun_path))
 		return -ENAMETOOLONG;
 	un->sun_family = AF_UNIX;
-	strcpy(un->sun_path, place->path);
+	memcpy(un->sun_path, place->path, strlen(place->path) + 1);
 	return 0;
 }
 

@@ -21,40 +21,57 @@
 
 /* of a client: its own, and that of the origin */
 #define FDS_PER_CLIENT 2
-/* of a worker: ring, loop's eventfd, mailbox; of the rest: files, logs, admin */
+/* of a worker: ring, loop, mailbox; of the rest: files, logs, admin */
 #define FDS_PER_WORKER 8
-#define FDS_REST 64
+#define FDS_REST 32
 
-static uint64_t fds_wanted(const struct config *config, unsigned int threads)
+/* Those that are not a client's or its origin's. */
+static uint64_t fds_besides(const struct config *config, unsigned int threads)
 {
-	uint64_t wanted = config->clients_max * FDS_PER_CLIENT +
-			  (uint64_t)threads * FDS_PER_WORKER + FDS_REST;
+	uint64_t n = (uint64_t)threads * FDS_PER_WORKER + FDS_REST;
 	unsigned int i;
 
 	for (i = 0; i < config->nr_listeners; i++)
-		wanted += config->listeners[i].nr_origins *
-				  (config->listeners[i].warm + threads) +
-			  threads;
-	return wanted;
+		n += config->listeners[i].nr_origins *
+			     (config->listeners[i].warm + threads - 1) +
+		     threads;
+	return n;
 }
 
-void privilege_descriptors(const struct config *config, unsigned int threads)
+void privilege_descriptors(void)
 {
-	uint64_t wanted = fds_wanted(config, threads);
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;
 	limit.rlim_cur = limit.rlim_max;
-	/* raising the soft limit to the hard one is everybody's right */
-	if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
-		return;
+	/* it is everybody's right; what it is then is looked at below */
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+uint64_t privilege_clients_max(const struct config *config,
+			       unsigned int threads)
+{
+	uint64_t besides = fds_besides(config, threads);
+	uint64_t clients = 1;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return config->clients_max;
+	if (limit.rlim_cur > besides + FDS_PER_CLIENT)
+		clients = (limit.rlim_cur - besides) / FDS_PER_CLIENT;
+	if (clients >= config->clients_max)
+		return config->clients_max;
 	log_event(CONFIG_WARN, "few_descriptors",
 		  LOG_U("clients_max", config->clients_max),
-		  LOG_U("wanted", wanted), LOG_U("limit", limit.rlim_cur),
-		  LOG_S("why", "more clients wait to be accepted; raise "
-			       "LimitNOFILE or ulimit -n, or lower "
-			       "clients-max"));
+		  LOG_U("possible", clients),
+		  LOG_U("descriptors", limit.rlim_cur),
+		  LOG_U("wanted",
+			besides + config->clients_max * FDS_PER_CLIENT),
+		  LOG_S("why", "clients over what is possible wait; raise "
+			       "LimitNOFILE or ulimit -Hn, or lower "
+			       "clients-total"));
+	return clients;
 }
 
 static int failed(const char *what, const char *name, int err)
@@ -127,4 +144,18 @@ int privilege_drop(const struct config *config)
 	if (setrlimit(RLIMIT_CORE, &none))
 		return failed("core", NULL, -errno);
 	return 0;
+}
+
+int privilege_give(const struct config *config, const char *path)
+{
+	uid_t uid = 0;
+	gid_t gid = 0;
+	int err;
+
+	if (!config->user)
+		return 0;
+	err = find_ids(config, &uid, &gid);
+	if (!err && lchown(path, uid, gid))
+		err = failed("owner", path, -errno);
+	return err;
 }

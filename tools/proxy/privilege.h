@@ -3,10 +3,16 @@
 #ifndef PROXY_PRIVILEGE_H
 #define PROXY_PRIVILEGE_H
 
+#include <stdint.h>
+
 struct config;
 
-/* As many descriptors as may be, and a warning if they do not suffice. */
-void privilege_descriptors(const struct config *config, unsigned int threads);
+/* As many descriptors as may be. */
+void privilege_descriptors(void);
+
+/* Clients at once: as configured, or as many as there are descriptors for. */
+uint64_t privilege_clients_max(const struct config *config,
+			       unsigned int threads);
 
 /**
  * privilege_drop() - become who the config says, for good
@@ -18,5 +24,11 @@ void privilege_descriptors(const struct config *config, unsigned int threads);
  * Return: 0, or -errno that has been logged.
  */
 int privilege_drop(const struct config *config);
+
+/*
+ * A file made before that becomes the user's, who is to remove it one day.
+ * 0, or -errno that has been logged.
+ */
+int privilege_give(const struct config *config, const char *path);
 
 #endif /* PROXY_PRIVILEGE_H */

@@ -92,6 +92,8 @@ static int proxy_open(struct proxy *proxy, struct config *config)
 		err = listen_one(&config->metrics, &metrics_fd);
 	if (!err && config->control)
 		err = control_open(config->control, &proxy->control);
+	if (!err && config->control)
+		err = privilege_give(config, config->control);
 	if (!err)
 		err = privilege_drop(config);
 	if (err) {
@@ -115,7 +117,7 @@ int proxy_start(struct proxy *proxy, struct config *config)
 	proxy->nr_workers = threads_of(config);
 	(void)pthread_mutex_init(&proxy->lock, NULL); /* never fails on Linux */
 	proxy->box.fd = -1;
-	privilege_descriptors(config, proxy->nr_workers);
+	privilege_descriptors();
 	err = generation_new(config, proxy->nr_workers, NULL,
 			     &proxy->generation);
 	if (!err)
@@ -229,6 +231,12 @@ static void reloaded(struct proxy *proxy)
 
 /* ------------------------------------------------------------------- end -- */
 
+static uint64_t clients_now(const struct proxy *proxy)
+{
+	/* relaxed: a number alone */
+	return atomic_load_explicit(&proxy->all_clients, memory_order_relaxed);
+}
+
 static void drain(struct proxy *proxy)
 {
 	uint64_t drain_ms = proxy->generation->config->drain_ms;
@@ -238,17 +246,19 @@ static void drain(struct proxy *proxy)
 	atomic_store_explicit(&proxy->draining, true, memory_order_relaxed);
 	proxy->deadline_ms = clock_ms() + drain_ms;
 	log_event(CONFIG_INFO, "draining",
-		  LOG_U("clients", proxy->all_clients),
+		  LOG_U("clients", clients_now(proxy)),
 		  LOG_U("drain_ms", drain_ms));
 	notify_stopping();
 	notify_status("draining");
+	/* answers that were due still come, before these */
+	proxy->answers += proxy->running;
 	tell_all(proxy, MAIL_DRAIN, NULL);
 }
 
 static void stop(struct proxy *proxy)
 {
 	log_event(CONFIG_WARN, "cutting_off",
-		  LOG_U("clients", proxy->all_clients));
+		  LOG_U("clients", clients_now(proxy)));
 	proxy->state = PROXY_STOPPING;
 	proxy->deadline_ms = clock_ms() + STOP_MS;
 	tell_all(proxy, MAIL_STOP, NULL);
@@ -323,8 +333,13 @@ void proxy_mail(struct proxy *proxy)
 			}
 			break;
 		case MAIL_SERVED:
-			if (!--proxy->answers && proxy->state < PROXY_DRAINING)
+			proxy->answers--;
+			if (!proxy->answers && proxy->state < PROXY_DRAINING)
 				reloaded(proxy);
+			break;
+		case MAIL_DRAINING:
+			if (!--proxy->answers)
+				generation_leave_places(proxy->generation);
 			break;
 		case MAIL_ENDED:
 			worker_over(proxy, mail->worker, mail->err);

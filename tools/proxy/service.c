@@ -13,6 +13,7 @@
 
 #include "listen.h"
 #include "log.h"
+#include "privilege.h"
 
 /* ---------------------------------------------------------------- counts -- */
 
@@ -182,6 +183,7 @@ int generation_new(struct config *config, unsigned int threads,
 	}
 	generation->refs = 1;
 	generation->config = config;
+	generation->clients_max = privilege_clients_max(config, threads);
 	for (i = 0; i < config->nr_listeners && !err; i++) {
 		err = service_new(generation, i, threads, before,
 				  &generation->services[i]);
@@ -196,18 +198,25 @@ int generation_new(struct config *config, unsigned int threads,
 	return 0;
 }
 
+void generation_leave_places(struct generation *generation)
+{
+	unsigned int i;
+
+	for (i = 0; i < generation->nr; i++) {
+		place_put(generation->services[i]->place);
+		generation->services[i]->place = NULL;
+	}
+}
+
 void generation_retire(struct generation *generation)
 {
 	unsigned int i;
 
 	if (!generation)
 		return;
+	generation_leave_places(generation);
 	for (i = 0; i < generation->nr; i++)
 		service_put(generation->services[i]);
-	/*
-	 * Readers of counters look at the services too; they are the proxy's
-	 * main thread and admin's, which has let go: see view_take().
-	 */
 	generation->nr = 0;
 	generation_put(generation);
 }

@@ -45,7 +45,7 @@ struct tally {
  * @listener: its settings
  * @client: for upstream connections
  * @tally: counters
- * @place: where clients come in
+ * @place: where clients come in; NULL once the generation has left it
  * @origins: where they are taken to
  * @nr_origins: how many
  */
@@ -64,12 +64,14 @@ struct service {
  * struct generation - one configuration, being served
  * @refs: the proxy's, each service's, each reader's
  * @config: freed with it
+ * @clients_max: at once, of all listeners; no more than descriptors allow
  * @services: one for each listener, with the generation's reference
  * @nr: how many
  */
 struct generation {
 	atomic_uint refs;
 	struct config *config;
+	uint64_t clients_max;
 	struct service *services[CONFIG_LISTENERS_MAX];
 	unsigned int nr;
 };
@@ -92,9 +94,12 @@ int generation_new(struct config *config, unsigned int threads,
 struct generation *generation_get(struct generation *generation);
 void generation_put(struct generation *generation);
 
+/* The workers know its places: they close when no worker accepts there. */
+void generation_leave_places(struct generation *generation);
+
 /*
  * Its services end, once the workers have let go of them: no reference of the
- * generation's keeps them. Once.
+ * generation's keeps them. Once; NULL is fine.
  */
 void generation_retire(struct generation *generation);
 

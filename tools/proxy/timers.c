@@ -64,7 +64,7 @@ static int grow(struct timers *timers)
 
 	if (timers->nr + 1 < timers->room)
 		return 0;
-	heap = reallocarray(timers->heap, room, sizeof(*heap));
+	heap = reallocarray(timers->heap, room, sizeof(struct timer *));
 	if (!heap)
 		return -ENOMEM;
 	timers->heap = heap;

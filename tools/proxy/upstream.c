@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client_fd.h"
 #include "link.h"
 #include "log.h"
 #include "worker.h"
@@ -148,16 +149,13 @@ static void opened(struct upstream *upstream)
  */
 static void keep(struct upstream *upstream, const struct ktc_event *ev)
 {
-	uint8_t *kept;
+	uint8_t *kept = NULL;
 
 	if (upstream->state == UPSTREAM_RELAYING ||
 	    upstream->state == UPSTREAM_ENDING)
 		return;
-	if (ev->len > UPSTREAM_KEPT_MAX - upstream->kept_len) {
-		kept = NULL;
-	} else {
+	if (ev->len <= UPSTREAM_KEPT_MAX - upstream->kept_len)
 		kept = realloc(upstream->kept, upstream->kept_len + ev->len);
-	}
 	if (!kept) {
 		ktc_conn_abort(upstream->conn);
 		return;
@@ -179,6 +177,8 @@ static void relayed(struct upstream *upstream, const struct ktc_event *ev)
 	stats_add(&stats->lane[ev->moved_by], 1);
 	if (ev->moved_by != KTC_LANE_MODULE)
 		stats_add(&stats->not_module[upstream->why_not_module], 1);
+	if (ev->end == KTC_END_TRUNCATED)
+		upstream->client_ended = client_fd_has_ended(ev->fd);
 	upstream->link = NULL;
 	upstream->state = UPSTREAM_ENDING;
 	/*
@@ -217,6 +217,15 @@ static bool is_our_trouble(int err)
 	return err == -KTC_E_BUDGET || class_ == KTC_CLASS_USAGE ||
 	       class_ == KTC_CLASS_SYSTEM || class_ == KTC_CLASS_AGAIN ||
 	       class_ == KTC_CLASS_INTERNAL;
+}
+
+/*
+ * Many servers close TCP without a word when the client has gone: nothing that
+ * anybody still waits for is missing.
+ */
+static bool is_usual(const struct upstream *upstream, int err)
+{
+	return err == -KTC_E_TRUNCATED && upstream->client_ended;
 }
 
 static void failed(struct upstream *upstream, int err)
@@ -263,7 +272,7 @@ static void closed(struct upstream *upstream, struct ktc_event *ev)
 
 	if (upstream->open)
 		count_plane(upstream);
-	if (ev->err && !upstream->ours)
+	if (ev->err && !upstream->ours && !is_usual(upstream, ev->err))
 		failed(upstream, ev->err);
 	if (upstream->state == UPSTREAM_WARM)
 		warm_ended(upstream);

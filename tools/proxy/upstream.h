@@ -48,6 +48,7 @@ enum upstream_state {
  * @was_warm: waited in the pool
  * @open: OPEN came
  * @said: it has had bytes of ours
+ * @client_ended: before the origin did
  * @ours: it ends because we wanted it
  * @why_not_module: enum ktc_reason
  */
@@ -67,6 +68,7 @@ struct upstream {
 	bool was_warm;
 	bool open;
 	bool said;
+	bool client_ended;
 	bool ours;
 	uint8_t why_not_module;
 };

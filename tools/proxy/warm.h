@@ -47,7 +47,7 @@ void warm_fill(struct warm *warm);
 /* One that waits, or NULL. */
 struct upstream *warm_take(struct warm *warm);
 
-/* upstream.c: one that is on its way is open, or failed; one that waits ended */
+/* upstream.c: one on its way is open, or failed; one that waits ended */
 void warm_opened(struct upstream *upstream);
 void warm_failed(struct upstream *upstream);
 void warm_ended(struct upstream *upstream);

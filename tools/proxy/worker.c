@@ -261,6 +261,7 @@ static void worker_mail(struct worker *worker)
 			break;
 		case MAIL_DRAIN:
 			worker_drain(worker, true);
+			worker_tell(worker, MAIL_DRAINING, 0);
 			break;
 		case MAIL_STOP:
 			worker_stop(worker);
@@ -353,17 +354,18 @@ static bool worker_is_over(const struct worker *worker)
 
 static int worker_run(struct worker *worker)
 {
-	int err = 0;
+	int err;
 
 	arm_mail(worker);
-	while (!err && !worker_is_over(worker)) {
+	for (;;) {
 		err = worker_events(worker);
-		if (!err)
-			err = worker_wait(worker);
-		if (!err)
-			timers_run(&worker->timers, worker->now_ms);
+		if (err || worker_is_over(worker))
+			return err;
+		err = worker_wait(worker);
+		if (err)
+			return err;
+		timers_run(&worker->timers, worker->now_ms);
 	}
-	return err;
 }
 
 /* ---------------------------------------------------------------- thread -- */
