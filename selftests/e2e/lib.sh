@@ -34,6 +34,7 @@ origin_port=
 
 cleanup()
 {
+	stop_more
 	stop_s_server
 	stop_origin
 	[ -z "$dir" ] || rm -rf "$dir"
@@ -60,6 +61,12 @@ await()
 		[ "$await_tries" -gt 0 ] || return 1
 		sleep 0.02
 	done
+}
+
+# What a script starts beside these, it stops here.
+stop_more()
+{
+	:
 }
 
 # --- servers ----------------------------------------------------------------
@@ -267,7 +274,7 @@ run_tests()
 		rm -f "$dir/skip"
 		# The shell ignores -e below "||", so a test says "|| fail".
 		# shellcheck disable=SC2086 # a list of words
-		(trap 'stop_s_server; stop_origin' EXIT
+		(trap 'stop_more; stop_s_server; stop_origin' EXIT
 			$test_args) </dev/null >&2 || test_rc=$?
 		case $test_rc in
 		0) echo "ok $tests_run $test_name" ;;

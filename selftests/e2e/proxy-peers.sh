@@ -140,7 +140,7 @@ peer_command()
 	ours*)
 		plane=${1#ours}
 		plane=${plane#-}
-		command="$build/ktc-proxy --listen 127.0.0.1:$2
+		command="${KTC_PROXY:-$build/ktc-proxy} --listen 127.0.0.1:$2
 			--to 127.0.0.1:$3 $ours_options
 			--plane ${plane:-never}"
 		;;

@@ -117,6 +117,10 @@ static const struct opt serve[] = {
 	{ .name = "bytes", .letter = 'b', .type = OPT_BYTES,
 	  .field = FIELD(serve_bytes), .arg = "BYTES", .def = "1M",
 	  .help = "of a source" },
+	{ .name = "cert", .type = OPT_STRING, .field = FIELD(cert),
+	  .arg = "FILE", .help = "speak TLS with this PEM chain" },
+	{ .name = "key", .type = OPT_STRING, .field = FIELD(key),
+	  .arg = "FILE", .help = "and its key" },
 	{ .name = NULL },
 };
 
@@ -295,7 +299,7 @@ static const struct opt_command commands[] = {
 	  get_groups, run_get },
 	{ "echo", "PLACE", "bytes that come back, every one compared",
 	  echo_groups, run_echo },
-	{ "serve", "PLACE", "a server, to stand behind one that speaks TLS",
+	{ "serve", "PLACE", "a server whose bytes can be compared, plain or TLS",
 	  serve_groups, run_serve },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

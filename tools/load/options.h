@@ -38,6 +38,8 @@ enum load_serve { SERVE_ECHO, SERVE_SOURCE, SERVE_SINK, SERVE_MUTE, SERVE_RESET 
  * @reset_after: echo: reset when so many bytes have come
  * @serve: serve: what
  * @serve_bytes: serve: of a source
+ * @cert: serve: PEM chain; NULL: plaintext
+ * @key: serve: its key; NULL: in the same file
  */
 struct options {
 	const char *place;
@@ -66,6 +68,8 @@ struct options {
 	uint64_t reset_after;
 	int serve; /* enum load_serve */
 	uint64_t serve_bytes;
+	const char *cert;
+	const char *key;
 };
 
 #endif /* LOAD_OPTIONS_H */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "bytes.h"
+#include "guest_io.h"
 
 #define BUF_LEN	   65536
 #define EVENTS_MAX 256
@@ -25,8 +26,9 @@
 #define TURNS_MAX  8
 
 struct guest {
-	int fd;
+	struct guest_io io;
 	uint32_t events;
+	bool greeted; /* TLS: the handshake is done */
 	bool eof;
 	bool shut;
 	bool wrong;
@@ -39,6 +41,7 @@ struct guest {
 
 struct server {
 	const struct options *opts;
+	struct ssl_ctx_st *tls; /* NULL: plaintext */
 	int epoll_fd;
 	int listen_fd;
 	int signal_fd;
@@ -59,9 +62,10 @@ static int watch(struct server *s, int op, int fd, uint32_t events,
 
 static void drop(struct guest *g, const char *how)
 {
-	printf("%s %llu %llu\n", how, (unsigned long long)g->got,
-	       (unsigned long long)g->sent);
-	(void)close(g->fd); /* the counts say what arrived */
+	printf("%s %llu %llu %s\n", how, (unsigned long long)g->got,
+	       (unsigned long long)g->sent,
+	       guest_io_resumed(&g->io) ? "r" : ".");
+	guest_io_close(&g->io);
 	free(g);
 }
 
@@ -69,7 +73,7 @@ static void reset(struct guest *g)
 {
 	const struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
-	(void)setsockopt(g->fd, SOL_SOCKET, SO_LINGER, &linger,
+	(void)setsockopt(g->io.fd, SOL_SOCKET, SO_LINGER, &linger,
 			 sizeof(linger)); /* a close without it is told apart */
 	drop(g, "reset");
 }
@@ -100,9 +104,9 @@ static int push(struct server *s, struct guest *g)
 
 	for (turns = 0; turns < TURNS_MAX && (data = ready(s, g, &len));
 	     turns++) {
-		ssize_t n = send(g->fd, data, len, MSG_NOSIGNAL);
+		ssize_t n = guest_io_send(&g->io, data, len);
 
-		if (n < 0 && errno == EAGAIN)
+		if (n == GUEST_AGAIN)
 			break;
 		if (n < 0)
 			return -1;
@@ -114,7 +118,7 @@ static int push(struct server *s, struct guest *g)
 	/* a source ends first, everybody else after the client */
 	if (!g->shut && !ready(s, g, &len) &&
 	    (g->eof || s->opts->serve == SERVE_SOURCE)) {
-		if (shutdown(g->fd, SHUT_WR))
+		if (guest_io_shut(&g->io))
 			return -1;
 		g->shut = true;
 	}
@@ -134,8 +138,8 @@ static int pull(struct server *s, struct guest *g)
 
 		if (!room)
 			break;
-		n = recv(g->fd, to, room, 0);
-		if (n < 0 && errno == EAGAIN)
+		n = guest_io_recv(&g->io, to, room);
+		if (n == GUEST_AGAIN)
 			break;
 		if (n < 0)
 			return -1;
@@ -156,18 +160,43 @@ static uint32_t wants(const struct server *s, struct guest *g)
 	uint32_t events = 0;
 	size_t len;
 
+	if (s->opts->serve == SERVE_MUTE && g->greeted)
+		return 0;
 	if (!g->eof && (!echo || g->to < BUF_LEN))
 		events |= EPOLLIN;
-	if (ready(s, g, &len))
+	if (g->greeted && ready(s, g, &len))
 		events |= EPOLLOUT;
 	return events;
+}
+
+/* what was read and lies in TLS' buffer makes no event */
+static bool has_more(const struct server *s, const struct guest *g)
+{
+	return guest_io_pending(&g->io) && !g->eof &&
+	       (s->opts->serve != SERVE_ECHO || g->to < BUF_LEN);
+}
+
+static int exchange(struct server *s, struct guest *g)
+{
+	int rc = guest_io_greet(&g->io);
+
+	if (rc)
+		return rc == GUEST_AGAIN ? 0 : -1;
+	g->greeted = true;
+	if (s->opts->serve == SERVE_MUTE)
+		return 0;
+	do {
+		if (pull(s, g) || push(s, g))
+			return -1;
+	} while (has_more(s, g));
+	return 0;
 }
 
 static int on_guest(struct server *s, struct guest *g)
 {
 	uint32_t events;
 
-	if (pull(s, g) || push(s, g)) {
+	if (exchange(s, g)) {
 		drop(g, "reset");
 		return 0;
 	}
@@ -183,7 +212,7 @@ static int on_guest(struct server *s, struct guest *g)
 	if (events == g->events)
 		return 0;
 	g->events = events;
-	return watch(s, EPOLL_CTL_MOD, g->fd, events, g);
+	return watch(s, EPOLL_CTL_MOD, g->io.fd, events, g);
 }
 
 static int on_new(struct server *s)
@@ -203,12 +232,22 @@ static int on_new(struct server *s)
 		(void)close(fd); /* nothing was said on it */
 		return -ENOMEM;
 	}
-	g->fd = fd;
-	g->events = s->opts->serve == SERVE_MUTE ? 0 : EPOLLIN;
-	err = watch(s, EPOLL_CTL_ADD, fd, g->events, g);
-	if (err || s->opts->serve == SERVE_MUTE)
+	err = guest_io_open(&g->io, s->tls, fd);
+	if (err) {
+		(void)close(fd); /* the same */
+		free(g);
 		return err;
-	return on_guest(s, g);
+	}
+	g->events = EPOLLIN;
+	err = watch(s, EPOLL_CTL_ADD, fd, g->events, g);
+	return err ? err : on_guest(s, g);
+}
+
+/* one that reads nothing learns of an end by this alone */
+static bool is_hung_up(const struct server *s, const struct epoll_event *event)
+{
+	return s->opts->serve == SERVE_MUTE &&
+	       event->events & (EPOLLHUP | EPOLLERR);
 }
 
 static int loop(struct server *s)
@@ -227,7 +266,7 @@ static int loop(struct server *s)
 				return 0;
 			if (events[i].data.ptr == &on_listen)
 				err = on_new(s);
-			else if (s->opts->serve == SERVE_MUTE)
+			else if (is_hung_up(s, &events[i]))
 				drop(events[i].data.ptr, "reset");
 			else
 				err = on_guest(s, events[i].data.ptr);
@@ -274,6 +313,9 @@ static int set_up(struct server *s, const struct place *place)
 	sigset_t set;
 	int err;
 
+	/* OpenSSL writes without MSG_NOSIGNAL */
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
@@ -296,15 +338,19 @@ static int set_up(struct server *s, const struct place *place)
 int serve_run(const struct options *opts, const struct place *place)
 {
 	struct server *s = calloc(1, sizeof(*s));
-	int err;
+	int err = 0;
 
 	if (!s)
 		return -ENOMEM;
 	s->opts = opts;
+	if (opts->cert)
+		err = guest_tls(opts->cert, opts->key ? opts->key : opts->cert,
+				&s->tls);
 	s->epoll_fd = -1;
 	s->listen_fd = -1;
 	s->signal_fd = -1;
-	err = set_up(s, place);
+	if (!err)
+		err = set_up(s, place);
 	if (!err)
 		err = loop(s);
 	/* the process ends now, and its sockets with it */

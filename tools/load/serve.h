@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A plaintext server, to stand behind a TLS server that people run.
+ * A server whose bytes can be compared: plaintext, to stand behind a TLS server
+ * that people run, or TLS.
  */
 #ifndef LOAD_SERVE_H
 #define LOAD_SERVE_H
@@ -14,7 +15,7 @@
  * @place: where to listen; port 0: any
  *
  * Prints "listening PORT", then a line for each connection that has ended:
- * "done|reset|wrong GOT SENT".
+ * "done|reset|wrong GOT SENT r|.", with r for a resumed session.
  *
  * Return: 0 or a negative errno.
  */
