@@ -3,10 +3,11 @@
  * Log lines. A line is made in memory of the caller's own and goes out by one
  * write(), so that lines of several threads do not mix; no lock is held
  * meanwhile. A line that cannot be made or written is lost: the proxy's work
- * does not wait for its log. Any thread, but log_init().
+ * does not wait for its log. Any thread.
  */
 #include "log.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,12 +16,13 @@
 #include "json.h"
 #include "log_limit.h"
 
-static enum config_level least = CONFIG_INFO;
+static atomic_int least = CONFIG_INFO;
 static struct log_limit limit = LOG_LIMIT_INIT;
 
 void log_init(enum config_level level)
 {
-	least = level;
+	/* relaxed: a number alone */
+	atomic_store_explicit(&least, (int)level, memory_order_relaxed);
 }
 
 static const char *level_name(enum config_level level)
@@ -81,7 +83,7 @@ void log_fields(enum config_level level, const char *event,
 	FILE *out;
 	int err;
 
-	if (level > least)
+	if ((int)level > atomic_load_explicit(&least, memory_order_relaxed))
 		return;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* cannot fail */
 	if (!log_limit_take(&limit, event, (uint64_t)now.tv_sec, &left_out))

@@ -27,7 +27,7 @@ struct log_field {
 	{ .key = (k), .type = LOG_INT, .number = (uint64_t)(int64_t)(v) }
 #define LOG_B(k, v) { .key = (k), .type = LOG_BOOL, .number = (v) }
 
-/* Least important level told from now on; before the first other thread. */
+/* Least important level told from now on. */
 void log_init(enum config_level level);
 
 void log_fields(enum config_level level, const char *event,
@@ -36,6 +36,7 @@ void log_fields(enum config_level level, const char *event,
 /* log_event(CONFIG_WARN, "origin_failed", LOG_S("origin", place), ...) */
 #define log_event(level, event, ...) \
 	log_fields(level, event, \
-		   (const struct log_field[]){ __VA_ARGS__, { .key = NULL } })
+		   &((const struct log_field[]){ \
+			   { .key = "" }, ##__VA_ARGS__, { .key = NULL } })[1])
 
 #endif /* PROXY_LOG_H */

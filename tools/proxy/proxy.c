@@ -48,7 +48,8 @@ static void tell_all(struct proxy *proxy, enum mail_type type, void *object)
 	unsigned int i;
 
 	for (i = 0; i < proxy->nr_workers; i++)
-		while (mail_send(&proxy->workers[i].box, &mail))
+		while (proxy->workers[i].running &&
+		       mail_send(&proxy->workers[i].box, &mail))
 			; /* no memory: there is no way without it */
 }
 

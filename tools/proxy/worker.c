@@ -431,11 +431,13 @@ int worker_start(struct worker *worker)
 	err = -pthread_create(&worker->thread, NULL, worker_main, worker);
 	if (err)
 		mailbox_fini(&worker->box);
+	worker->running = !err;
 	return err;
 }
 
 void worker_join(struct worker *worker)
 {
 	(void)pthread_join(worker->thread, NULL); /* it is ours */
+	worker->running = false;
 	mailbox_fini(&worker->box);
 }

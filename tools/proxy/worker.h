@@ -59,6 +59,7 @@ struct post {
  * @index: from 0
  * @nr_workers: how many there are
  * @thread: it
+ * @running: the main thread's: it can be told something
  * @all_clients: of all workers and listeners
  * @box: messages for it
  * @main: where it answers
@@ -87,6 +88,7 @@ struct worker {
 	unsigned int index;
 	unsigned int nr_workers;
 	pthread_t thread;
+	bool running;
 	atomic_uint *all_clients;
 	struct mailbox box;
 	struct mailbox *main;
