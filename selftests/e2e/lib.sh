@@ -256,11 +256,18 @@ expect()
 	[ "$2" = "$3" ] || fail "$1: expected $2, got $3"
 }
 
-# run_tests FUNCTION[:ARGUMENT]...: each in a shell of its own, with which the
+# run_tests FUNCTION[:ARGUMENT]...: each, or those whose names have
+# KTC_TEST_ONLY in them, in a shell of its own, with which the
 # servers it started end. A test is named like its function, with its
 # arguments behind it.
 run_tests()
 {
+	for test_spec; do
+		shift
+		case $test_spec in
+		*"${KTC_TEST_ONLY-}"*) set -- "$@" "$test_spec" ;;
+		esac
+	done
 	echo "KTAP version 1"
 	echo "1..$#"
 	tests_run=0

@@ -84,6 +84,17 @@ free_port()
 	echo "$free"
 }
 
+# await_s SECONDS CONDITION...: for conditions that take time themselves
+await_s()
+{
+	await_end=$(($(date +%s) + $1))
+	shift
+	until "$@"; do
+		[ "$(date +%s)" -lt "$await_end" ] || return 1
+		sleep 0.02
+	done
+}
+
 # --- the proxy --------------------------------------------------------------
 
 proxy_log=$dir/proxy.err
@@ -171,7 +182,7 @@ metric_is()
 # connection's end after its client has seen it
 expect_metric()
 {
-	await metric_is "$@" ||
+	await_s 20 metric_is "$@" ||
 		fail "metric $2 ${3-}: expected $1, got $(metric "$2" "${3-}")"
 }
 

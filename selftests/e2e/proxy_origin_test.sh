@@ -138,7 +138,7 @@ test_origin_that_is_not_there_yet()
 	has_line '"origin_failed".*"network"' "$proxy_log" || fail "not told"
 	in_background plain "$load" serve "127.0.0.1:$late_port" \
 		--cert "$dir/certs/server.pem" --key "$dir/certs/server.key"
-	await is_served || fail "not served when it was there"
+	await_s 20 is_served || fail "not served when it was there"
 	expect_metric 0 origin_failing
 }
 
@@ -172,16 +172,16 @@ test_origin_restarts_under_load()
 	busy get -c 16 -n 64 || fail "before"
 	in_background storm "$load" get "127.0.0.1:$proxy_port" -c 32 -d 60s \
 		--retry 5ms --timeout 20s --fail-ok
-	await metric_is_over 100 handshakes_total || fail "no load"
+	await_s 20 metric_is_over 100 handshakes_total || fail "no load"
 	full=$(metric handshakes_total 'kind="full"')
 	port=$origin_port
 	"$e2e/origin.sh" stop "$dir/origin" || fail "origin does not stop"
-	await metric_is_over 0 clients_ended_total 'reason="no_origin"' ||
+	await_s 20 metric_is_over 0 clients_ended_total 'reason="no_origin"' ||
 		fail "nobody was told"
 	"$e2e/origin.sh" start "$dir/origin" "$port" --tls any \
 		--cert "$dir/certs/server.pem" --key "$dir/certs/server.key" ||
 		fail "origin does not start"
-	await is_answered || fail "not served after the restart"
+	await_s 20 is_answered || fail "not served after the restart"
 	kill -TERM "$storm_pid"
 	expect_ended storm 0
 	cp "$dir/storm.out" "$dir/json"
@@ -215,10 +215,10 @@ test_new_ticket_keys()
 	busy get -c 4 -n 40 || fail "before"
 	full=$(metric handshakes_total 'kind="full"')
 	in_background flow "$load" get "127.0.0.1:$proxy_port" -c 4 -d 60s
-	await metric_is_over 80 handshakes_total || fail "no load"
+	await_s 20 metric_is_over 80 handshakes_total || fail "no load"
 	new_keys "$dir/origin/nginx.pid" "$dir/origin/error.log"
 	now=$(metric handshakes_total)
-	await metric_is_over $((now + 80)) handshakes_total || fail "no load"
+	await_s 20 metric_is_over $((now + 80)) handshakes_total || fail "no load"
 	kill -TERM "$flow_pid"
 	expect_ended flow 0
 	cp "$dir/flow.out" "$dir/json"
@@ -316,7 +316,7 @@ test_sighup_takes_a_good_file_and_no_bad_one()
 	start_proxy_file
 	in_background flow "$load" echo "127.0.0.1:$proxy_port" -c 8 -d 60s \
 		--half-close
-	await metric_is 8 clients || fail "no clients"
+	await_s 20 metric_is 8 clients || fail "no clients"
 	# bad: told with file and line, nothing changes
 	write_config "$proxy_port" "$tls_port" "no-such-key = 1"
 	kill -HUP "$proxy_pid"

@@ -32,9 +32,11 @@ test_every_byte_comes_back()
 	expect_metric 16 clients_ended_total 'reason="done"'
 	expect_metric $((16 << 20)) bytes_total 'direction="to_client"'
 	expect_metric $((16 << 20)) bytes_total 'direction="to_origin"'
-	plane=kernel
-	[ "$1" != never ] || plane=user
-	expect_metric 16 planes_total "plane=\"$plane\""
+	case $1 in
+	never) expect_metric 16 planes_total 'plane="user"' ;;
+	always) expect_metric 16 planes_total 'plane="kernel"' ;;
+	auto) expect_metric 16 planes_total ;;
+	esac
 	expect_metric 16 handshakes_total
 	expect_metric 0 upstream_errors_total
 	expect_metric 0 upstream_connections
@@ -44,7 +46,7 @@ test_every_byte_comes_back()
 test_download_by_curl()
 {
 	need_plane "$1"
-	command -v curl >/dev/null || skip "no curl here"
+	need_metrics
 	start_origin --tls any
 	dd if=/dev/urandom of="$dir/origin/www/big" bs=64k count=64 \
 		2>/dev/null || fail "no file"
@@ -54,6 +56,9 @@ test_download_by_curl()
 	expect "checksum" \
 		"$(sha256sum <"$dir/origin/www/big")" \
 		"$(sha256sum <"$dir/file")"
+	plane=kernel
+	[ "$1" != never ] || plane=user
+	expect_metric 1 planes_total "plane=\"$plane\""
 }
 
 # An origin that ends first still gets what the client sends after that.
@@ -104,15 +109,19 @@ test_origin_that_vanishes_is_no_clean_end()
 	expect "told" 6 $(($(json failures.reset) + $(json failures.eof)))
 }
 
+# More than sockets hold; emulation is slow.
+more=32M
+[ "${KTC_TEST_LANE-}" != vm ] || more=8M
+
 # A client that reads nothing stops its own connection, and no other.
 test_client_that_never_reads()
 {
 	need_plane "$1"
-	start_bytes --what source -b 32M
+	start_bytes --what source -b "$more"
 	start_proxy --to "127.0.0.1:$tls_port" --plane "$1"
 	in_background stuck "$load" echo "127.0.0.1:$proxy_port" -c 4 -n 4 \
-		-b 0 --down 32M --no-read
-	busy echo -c 2 -n 2 -b 0 --down 32M --wait-eof || fail "ktc-load"
+		-b 0 --down "$more" --no-read
+	busy echo -c 2 -n 2 -b 0 --down "$more" --wait-eof || fail "ktc-load"
 	expect "complete" 2 "$(json done)"
 	kill -0 "$stuck_pid" 2>/dev/null || fail "the stuck ones were ended"
 	expect "memory is bounded" yes "$(awk '$1 == "VmRSS:" {
@@ -225,7 +234,7 @@ test_drain_has_a_limit()
 	start_proxy --to "127.0.0.1:$tls_port" --drain 200ms
 	in_background stuck "$load" echo "127.0.0.1:$proxy_port" -c 4 -n 4 \
 		-d 60s --fail-ok
-	await metric_is 4 clients || fail "no clients"
+	await_s 20 metric_is 4 clients || fail "no clients"
 	kill -TERM "$proxy_pid"
 	await proxy_has_ended || fail "it does not end"
 	expect_ended proxy 1
