@@ -287,7 +287,7 @@ CHECK_KMOD_KERNEL := 6.1
 # With the module loaded: its own tests, and of the kernel's those of what it
 # does for the library, which run without it too.
 WITH_MODULE_TESTS = $(KMOD_TESTS) $(filter $(addprefix $(O)/kernel/,\
-	move_test relay_test unload_test),$(KERNEL_TESTS))
+	leave_test move_test relay_test unload_test),$(KERNEL_TESTS))
 module = build/kmod/$(1)/kmod/ktlsclient.ko
 run-kmod-tests = $(foreach k,$(1),tools/dev/vm-tests -k $(k) \
 	-m $(call module,$(k)) $(WITH_MODULE_TESTS);)

@@ -77,10 +77,11 @@ enum ktc_error {
 	KTC_E_KEY_UPDATE,		/* kernel cannot follow a KeyUpdate */
 	KTC_E_KEY_LIMIT,		/* AEAD record limit reached */
 
-	/* exported sessions */
+	/* what is carried over: exported sessions, detached connections */
 	KTC_E_SEAL,			/* another key, or not as sealed */
 	KTC_E_SEAL_VERSION,		/* of a version that is not ours */
 	KTC_E_SEAL_CONFIG,		/* of a client configured otherwise */
+	KTC_E_ADOPT,			/* no state of this connection's */
 
 	/* the system */
 	KTC_E_HANDOVER,			/* kernel took TLS_TX, refused TLS_RX */
@@ -407,6 +408,7 @@ struct ktc_client_stats {
 	uint64_t session_bytes;		/* set aside for sessions now */
 	uint64_t full_begun;		/* let go by the budget */
 	uint64_t full_waits;		/* times the budget said to wait */
+	uint64_t adopted;		/* connections, by ktc_conn_adopt() */
 };
 
 /**
@@ -661,6 +663,8 @@ KTC_API int ktc_loop_wake(struct ktc_loop *loop);
  * @KTC_EV_RELAYED: ktc_relay() is over; the plain socket is the caller's again
  * @KTC_EV_DETACHED: last event after ktc_conn_detach(), in place of CLOSED
  * @KTC_EV_CLOSED: last event of a connection, with the error or 0
+ * @KTC_EV_STAYED: ktc_conn_detach() of a relayed connection came to nothing,
+ *	@err says why; the relay goes on
  */
 enum ktc_event_type {
 	KTC_EV_OPEN = 1,
@@ -672,6 +676,7 @@ enum ktc_event_type {
 	KTC_EV_RELAYED,
 	KTC_EV_DETACHED,
 	KTC_EV_CLOSED,
+	KTC_EV_STAYED,
 };
 
 /**
@@ -679,7 +684,8 @@ enum ktc_event_type {
  * @KTC_END_NONE: no event of a relay
  * @KTC_END_DONE: both sides ended in order; ktc_conn_close() is what is left
  * @KTC_END_STOPPED: by the caller: ktc_conn_close(), or ktc_conn_abort()
- *	with -KTC_E_CANCELED; CLOSED follows
+ *	with -KTC_E_CANCELED; CLOSED follows. Or ktc_conn_detach(); DETACHED
+ *	follows.
  * @KTC_END_TRUNCATED: the server's stream ended without close_notify; CLOSED
  *	with -KTC_E_TRUNCATED follows. The plain socket was not shut down.
  * @KTC_END_TLS: the connection failed; CLOSED with the same error follows
@@ -710,12 +716,14 @@ enum ktc_lane {
 /**
  * struct ktc_event - one event
  * @type: what happened
- * @err: CLOSED, RELAYED: 0 or the error; SENT: 0, or why it was not sent
+ * @err: CLOSED, RELAYED: 0 or the error; STAYED: the error; SENT: 0, or why
+ *	it was not sent
  * @conn: the connection; valid until the release of its last event
  * @user: what ktc_conn_opts.user or ktc_conn_set_user() set
- * @data: DATA: the bytes
- * @len: DATA: how many; SENT: how many of the caller's bytes were accepted
- *	by the kernel, short only with @err
+ * @data: DATA: the bytes; DETACHED: the state for ktc_conn_adopt(), which
+ *	holds secrets; both borrowed
+ * @len: DATA, DETACHED: how many; SENT: how many of the caller's bytes were
+ *	accepted by the kernel, short only with @err
  * @tag: SENT: what the call was given
  * @dir: REKEYED: 0 receiving, 1 sending
  * @fd: DETACHED: the socket, the caller's from now on; RELAYED: the plain one
@@ -764,7 +772,7 @@ KTC_API int ktc_loop_events(struct ktc_loop *loop, struct ktc_event *ev,
  * ktc_event_release() - give back what an event lent
  * @loop: the loop it came from
  * @ev: the event; its DATA is invalid afterwards, and after CLOSED or
- *	DETACHED the connection is gone
+ *	DETACHED the connection is gone, the state of DETACHED wiped
  *
  * Holding many DATA events starves the loop's connections of buffers; they
  * go on when buffers come back.
@@ -945,6 +953,9 @@ KTC_API int ktc_conn_close(struct ktc_conn *conn);
  */
 KTC_API void ktc_conn_abort(struct ktc_conn *conn);
 
+/* A detached connection's state is no longer, in any version of it. */
+#define KTC_STATE_LEN_MAX 1024
+
 /**
  * ktc_conn_detach() - take the socket out, with its keys in the kernel
  * @conn: an open connection; policy auto or always
@@ -955,11 +966,65 @@ KTC_API void ktc_conn_abort(struct ktc_conn *conn);
  * on. A control record (ticket, alert) makes read() fail with EIO until it is
  * taken with recvmsg(). Nobody sends close_notify any more but the caller.
  *
+ * DETACHED also has, in @data and @len, the state with which ktc_conn_adopt()
+ * makes a connection of the descriptor again, here or in a process that was
+ * given both. It holds the traffic secrets: the library's copy is wiped by
+ * ktc_event_release(), the caller wipes his own.
+ *
+ * A relayed connection leaves its relay first. It receives no more from either
+ * side and passes on what it holds; then come RELAYED (KTC_END_STOPPED, 0) and
+ * DETACHED, one behind the other, and whoever has both sockets can adopt and
+ * relay on: no byte is lost or repeated. Until then it may be called off:
+ * STAYED tells why, and the relay goes on as before, for another try:
+ * -KTC_E_CLOSE_TIMEOUT when a side did not take what was held for it within
+ * close_timeout_ms, -KTC_E_UNSUPPORTED when the kernel plane is refused,
+ * -KTC_E_STATE when the server ended its half meanwhile, -ENOMEM. (The plain
+ * side's end is carried.) A relay that ends by itself meanwhile says so in
+ * RELAYED, and no DETACHED comes.
+ *
  * Context: the loop's thread.
- * Return: 0 when started; -KTC_E_POLICY; -KTC_E_STATE. When the kernel plane
- * is refused the connection ends in CLOSED with -KTC_E_UNSUPPORTED.
+ * Return: 0 when started; -KTC_E_POLICY; -KTC_E_STATE, also when the server of
+ * a relay has ended its half; -KTC_E_UNSUPPORTED when it is relayed and known
+ * to be refused the kernel plane. Without a relay: when the kernel plane is
+ * refused the connection ends in CLOSED with -KTC_E_UNSUPPORTED.
  */
 KTC_API int ktc_conn_detach(struct ktc_conn *conn);
+
+/**
+ * ktc_conn_adopt() - go on with a connection that was detached
+ * @loop: the loop it will belong to
+ * @client: its limits and policy, which must allow the connection; a
+ *	reference is taken
+ * @fd: a descriptor of the detached socket, with its keys in the kernel. After
+ *	success it belongs to the library, which clears O_NONBLOCK; after
+ *	failure it is still the caller's.
+ * @state: what the DETACHED event had; borrowed, secret: the caller wipes it
+ * @len: bytes at @state
+ * @opts: NULL, or @size, @flags, @policy and @user; all else not set
+ * @out: receives the connection, or NULL if not wanted; written on success
+ *	only
+ *
+ * In the same process or another one; once for each DETACHED. The connection
+ * is open, on the kernel plane, when this returns, and takes every call; OPEN
+ * comes as its first event, EOF behind it if the server's close_notify came
+ * before. ktc_conn_info() goes on where it was.
+ *
+ * @state may come from anywhere: it is checked against itself and the keys in
+ * the kernel. Who the server is was checked when the connection was made, and
+ * is not again: let no client adopt what another would not have connected to.
+ * No ticket that comes is kept.
+ *
+ * Context: the loop's thread.
+ * Return: 0; -KTC_E_ADOPT when @state is not one, or not @fd's; -errno of @fd,
+ * as -EBADF, -ENOTSOCK, -ENOTCONN; -KTC_E_POLICY when the policy is never, the
+ * client does not allow the TLS version, or verifies and the connection was
+ * not verified; -KTC_E_OPTION; -ENOMEM; -EAGAIN when the loop is full;
+ * -KTC_E_OPENSSL.
+ */
+KTC_API int ktc_conn_adopt(struct ktc_loop *loop, struct ktc_client *client,
+			   int fd, const void *state, size_t len,
+			   const struct ktc_conn_opts *opts,
+			   struct ktc_conn **out);
 
 /* flags of ktc_relay() */
 #define KTC_RELAY_LOOP	(1U << 0) /* never by the kernel module */
@@ -990,7 +1055,7 @@ KTC_API int ktc_conn_detach(struct ktc_conn *conn);
  * ktc_conn_close() stops a relay in order: nothing more is received, what is
  * held is passed on, RELAYED, then the connection closes; all of it within the
  * close deadline. After ktc_relay() the connection takes only close, abort,
- * offload and questions.
+ * offload, detach and questions.
  *
  * Context: the loop's thread.
  * Return: 0; -KTC_E_OPTION for @flags, or when @fd is not such a socket;

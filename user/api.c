@@ -227,12 +227,19 @@ static void conn_now(struct ktc_conn *conn)
 	conn->loop->now_us = sys->now_us();
 }
 
-static int send_allowed(const struct ktc_conn *conn)
+/* Nothing has begun that ends it, or that has it to itself. */
+static int call_allowed(const struct ktc_conn *conn)
 {
 	if (!conn->opened || conn->state >= CONN_CLOSING ||
 	    conn->closing_asked || conn->detach || conn->relayed)
 		return -KTC_E_STATE;
 	return 0;
+}
+
+/* The same, and our last word has not been said. */
+static int send_allowed(const struct ktc_conn *conn)
+{
+	return conn->tx_over ? -KTC_E_STATE : call_allowed(conn);
 }
 
 int ktc_conn_send(struct ktc_conn *conn, const void *buf, size_t len,
@@ -348,7 +355,7 @@ int ktc_conn_detach(struct ktc_conn *conn)
 
 	if (conn->policy == KTC_POLICY_NEVER)
 		return -KTC_E_POLICY;
-	err = send_allowed(conn);
+	err = conn->relay ? relay_may_leave(conn) : call_allowed(conn);
 	if (err)
 		return err;
 	conn_now(conn);
@@ -357,13 +364,44 @@ int ktc_conn_detach(struct ktc_conn *conn)
 	return 0;
 }
 
+/* What a connection that is there already takes of the options. */
+static bool adopt_opts_are_right(const struct ktc_conn_opts *opts)
+{
+	return !(opts->flags & ~CONN_FLAGS) &&
+	       opts->policy <= KTC_POLICY_NEVER && !opts->host &&
+	       !opts->port && !opts->addr && !opts->addr_len &&
+	       opts->fd <= 0 && !opts->server_name && !opts->alpn &&
+	       !opts->scope;
+}
+
+int ktc_conn_adopt(struct ktc_loop *loop, struct ktc_client *client, int fd,
+		   const void *state, size_t len,
+		   const struct ktc_conn_opts *user, struct ktc_conn **out)
+{
+	struct ktc_conn_opts opts;
+	int err;
+
+	if (!loop || !client || !state)
+		return -KTC_E_OPTION;
+	err = config_copy_opts(&opts, sizeof(opts),
+			       SIZE_TO(struct ktc_conn_opts, user), user);
+	if (err)
+		return err;
+	if (!adopt_opts_are_right(&opts))
+		return -KTC_E_OPTION;
+	err = ring_enable(&loop->ring);
+	if (err)
+		return err;
+	return conn_adopt(loop, client, fd, state, len, &opts, out);
+}
+
 int ktc_relay(struct ktc_conn *conn, int fd, uint32_t flags)
 {
 	int err;
 
 	if (!conn || flags & ~KTC_RELAY_LOOP)
 		return -KTC_E_OPTION;
-	err = send_allowed(conn);
+	err = call_allowed(conn);
 	if (err)
 		return err;
 	conn_now(conn);

@@ -118,6 +118,7 @@ void client_stats(const struct ktc_client *client,
 	out->handshakes_failed = client_read(client, COUNT_FAILED);
 	out->offloaded = client_read(client, COUNT_OFFLOADED);
 	out->offload_refused = client_read(client, COUNT_OFFLOAD_REFUSED);
+	out->adopted = client_read(client, COUNT_ADOPTED);
 }
 
 unsigned int client_shards(const struct ktc_client *client)

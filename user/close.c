@@ -171,8 +171,9 @@ void conn_fail_ossl(struct ktc_conn *conn, int err)
 
 static void control_free(struct ktc_conn *conn)
 {
-	if (conn->control)
-		mem_pool_put(&conn->loop->control_pool, conn->control);
+	if (conn->detached)
+		return; /* its state lies there, for the event */
+	mem_pool_put(&conn->loop->control_pool, conn->control);
 	conn->control = NULL;
 }
 
@@ -240,6 +241,8 @@ void conn_free(struct ktc_conn *conn)
 	loop_remove(loop, conn->slot);
 	client_put(conn->client);
 	mem_free(conn->alpn);
+	if (conn->detached)
+		mem_pool_put(&loop->state_pool, conn->state_out);
 	mem_pool_put(&loop->conn_pool, conn);
 }
 

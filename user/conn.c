@@ -42,7 +42,7 @@ static const char *const conn_state_names[CONN_NR_STATES] = {
 static const unsigned int conn_next[CONN_NR_STATES] = {
 	[CONN_NEW] = BIT(CONN_WAITING) | BIT(CONN_RESOLVING) |
 		     BIT(CONN_CONNECTING) | BIT(CONN_HANDSHAKING) |
-		     BIT(CONN_ENDING),
+		     BIT(CONN_OPEN) | BIT(CONN_ENDING), /* OPEN: adopted */
 	[CONN_WAITING] = BIT(CONN_RESOLVING) | BIT(CONN_CONNECTING) |
 			 BIT(CONN_HANDSHAKING) | BIT(CONN_ENDING),
 	[CONN_RESOLVING] = BIT(CONN_CONNECTING) | BIT(CONN_ENDING),
@@ -341,11 +341,20 @@ static void conn_check_limit(struct ktc_conn *conn)
 
 static void detach_pump(struct ktc_conn *conn)
 {
+	int err;
+
 	if (!conn->kernel[KTC_TX]) {
-		if (conn->move == MOVE_NONE)
+		if (conn->move != MOVE_NONE)
+			return;
+		if (conn->relay && (conn->eof || conn->tx_over))
+			/* half of it is over: nothing moves any more */
+			relay_stay(conn, -KTC_E_UNSUPPORTED);
+		else
 			move_start(conn);
 		return;
 	}
+	if (conn->relay)
+		return; /* it leaves first, in its own time */
 	if (conn->send_head || conn->send_busy || conn->key_update)
 		return;
 	conn->recv_paused = true;
@@ -353,6 +362,11 @@ static void detach_pump(struct ktc_conn *conn)
 		conn_cancel_recv(conn);
 	if (conn->inflight)
 		return;
+	err = conn_state_take(conn);
+	if (err) {
+		conn_fail(conn, err, err > -KTC_E_BASE ? -err : 0);
+		return;
+	}
 	conn->detached = true;
 	conn_end(conn);
 }
@@ -390,7 +404,8 @@ void conn_pump(struct ktc_conn *conn)
 	if (conn->state == CONN_OPEN)
 		conn_check_limit(conn);
 	conn_weigh(conn);
-	if (conn->state == CONN_OPEN && conn->detach)
+	if (conn->state == CONN_OPEN && conn->detach &&
+	    !(conn->relay && conn->closing_asked))
 		detach_pump(conn);
 	if (conn->relay && conn->state < CONN_ENDING)
 		relay_pump(conn);

@@ -22,6 +22,7 @@
 #include "util.h"
 
 struct relay;
+struct state;
 struct ticket;
 
 enum conn_state {
@@ -130,7 +131,10 @@ struct ktc_conn {
 	const struct suite *suite;
 	struct send_op *send_head;
 	struct send_op **send_tail;
-	struct control *control;
+	union {
+		struct control *control;
+		struct state *state_out; /* if detached; of state_pool */
+	};
 	struct file_pump *file;
 	struct relay *relay;		/* from ktc_relay() to RELAYED */
 	struct record_hs hs;
@@ -260,6 +264,9 @@ void conn_cancel_recv(struct ktc_conn *conn);
 
 int conn_new(struct ktc_loop *loop, struct ktc_client *client,
 	     const struct ktc_conn_opts *opts, struct ktc_conn **out);
+/* The caller's descriptor: a connected stream socket, and its peer. */
+int fd_check(int fd, struct sockaddr_storage *peer, socklen_t *peer_len);
+int fd_make_blocking(int fd);
 void conn_resolved(struct ktc_conn *conn, int err,
 		   const struct resolve_list *addrs);
 /* conn.c: in CONN_WAITING, at the time or before it */
@@ -281,6 +288,18 @@ void conn_spend_ticket(struct ktc_conn *conn);
 void conn_give_back(struct ktc_conn *conn);
 /* Its full handshake, if it has leave for one, is over. */
 void conn_leave_budget(struct ktc_conn *conn);
+
+/* ---------------------------------------------------------------- adopt.c */
+
+/*
+ * The state of a connection on the kernel plane, into conn->state_out. Nothing
+ * may be under way, and the connection must end without another record.
+ */
+int conn_state_take(struct ktc_conn *conn);
+/* ktc_conn_adopt(), its options checked. */
+int conn_adopt(struct ktc_loop *loop, struct ktc_client *client, int fd,
+	       const void *bytes, size_t len, const struct ktc_conn_opts *opts,
+	       struct ktc_conn **out);
 
 /* ---------------------------------------------------------------- close.c */
 
@@ -310,6 +329,8 @@ uint64_t dial_next_us(const struct ktc_conn *conn);
 
 /* ----------------------------------------------------------------- move.c */
 
+/* KTC_WHY_NOTHING: it may move; else why it cannot. */
+enum ktc_reason move_possible(const struct ktc_conn *conn);
 /* Begin the move; nothing happens if it is not possible (why says so). */
 void move_start(struct ktc_conn *conn);
 bool move_pump(struct ktc_conn *conn);

@@ -79,6 +79,8 @@ static const struct err_entry own[] = {
 	    "this library does not read"),
 	ERR(SEAL_CONFIG, USAGE, "The exported sessions are of a client that "
 	    "was configured otherwise"),
+	ERR(ADOPT, USAGE, "The state is not whole, of a version that this "
+	    "library does not read, or not of this socket's connection"),
 
 	ERR(HANDOVER, SYSTEM, "The kernel took the sending keys and refused "
 	    "the receiving ones"),

@@ -126,6 +126,24 @@ int handover_rekey(int fd, const struct suite *suite, int dir,
 	return err;
 }
 
+int handover_get(int fd, const struct suite *suite,
+		 union suite_crypto_info info[2])
+{
+	socklen_t len;
+	int dir, err = 0;
+
+	memset(info, 0, 2 * sizeof(*info));
+	for (dir = 0; !err && dir < 2; dir++) {
+		len = suite->info_len;
+		err = sys->getsockopt(fd, SOL_TLS,
+				      dir == KTC_TX ? TLS_TX : TLS_RX,
+				      &info[dir], &len);
+	}
+	if (err)
+		mem_wipe(info, 2 * sizeof(*info));
+	return err;
+}
+
 int handover_seq(int fd, const struct suite *suite, int dir, uint64_t *seq)
 {
 	union suite_crypto_info info;

@@ -48,6 +48,10 @@ enum ktc_reason handover_set(int fd, const struct handover *h, bool ulp_set,
 int handover_rekey(int fd, const struct suite *suite, int dir,
 		   const uint8_t *secret);
 
+/* Both directions' keys, from the kernel: secret. 0 or -errno. */
+int handover_get(int fd, const struct suite *suite,
+		 union suite_crypto_info info[2]);
+
 /* The kernel's next record number in a direction. */
 int handover_seq(int fd, const struct suite *suite, int dir, uint64_t *seq);
 

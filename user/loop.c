@@ -23,6 +23,7 @@
 #include "mem.h"
 #include "relay.h"
 #include "resolve.h"
+#include "state.h"
 #include "sys.h"
 #include "util.h"
 
@@ -433,6 +434,11 @@ static void event_fill(struct ktc_loop *loop, struct event_node *node,
 		conn = relay->conn;
 		relay_fill(loop, relay, ev);
 		break;
+	case KTC_EV_STAYED:
+		relay = container_of(node, struct relay, ev_stay);
+		conn = relay->conn;
+		relay_fill_stay(relay, ev);
+		break;
 	case KTC_EV_OPEN:
 		conn = container_of(node, struct ktc_conn, ev_open);
 		break;
@@ -446,8 +452,11 @@ static void event_fill(struct ktc_loop *loop, struct event_node *node,
 	default:
 		conn = container_of(node, struct ktc_conn, ev_last);
 		ev->err = conn->err;
-		if (node->type == KTC_EV_DETACHED)
+		if (node->type == KTC_EV_DETACHED) {
 			ev->fd = conn->fd;
+			ev->data = (const uint8_t *)conn->state_out;
+			ev->len = sizeof(*conn->state_out);
+		}
 		break;
 	}
 	ev->conn = conn;
@@ -539,6 +548,7 @@ void loop_event_release(struct ktc_loop *loop, struct ktc_event *ev)
 	case KTC_EV_DETACHED:
 		conn_free(ev->conn);
 		ev->conn = NULL;
+		ev->data = NULL;
 		break;
 	default:
 		break;
@@ -563,6 +573,7 @@ int loop_new(const struct ktc_loop_opts *opts, struct ktc_loop **out)
 	mem_pool_init(&loop->control_pool, sizeof(struct control));
 	mem_pool_init(&loop->relay_pool, sizeof(struct relay));
 	mem_pool_init(&loop->event_pool, relay_event_size());
+	mem_pool_init(&loop->state_pool, sizeof(struct state));
 	module_init(&loop->module);
 	loop->conns_max = opts->conns_max ? opts->conns_max :
 					    DEFAULT_LOOP_CONNS;
@@ -719,6 +730,7 @@ void loop_free(struct ktc_loop *loop)
 	mem_pool_fini(&loop->control_pool);
 	mem_pool_fini(&loop->relay_pool);
 	mem_pool_fini(&loop->event_pool);
+	mem_pool_fini(&loop->state_pool);
 	module_fini(&loop->module, &loop->timers);
 	timer_heap_fini(&loop->timers);
 	ring_fini(&loop->ring);

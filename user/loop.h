@@ -41,6 +41,7 @@ struct ktc_loop {
 	struct mem_pool control_pool;
 	struct mem_pool relay_pool;
 	struct mem_pool event_pool;	/* what the module tells */
+	struct mem_pool state_pool;	/* of what is detached: secrets */
 	struct module module;
 	uint32_t nr_relays;
 	uint32_t relay_bufs;		/* receive buffers that relays hold */

@@ -34,8 +34,7 @@ static void move_end(struct ktc_conn *conn, enum ktc_reason why)
 	conn_moved(conn);
 }
 
-/* Whether this connection may move at all. */
-static enum ktc_reason move_possible(const struct ktc_conn *conn)
+enum ktc_reason move_possible(const struct ktc_conn *conn)
 {
 	const struct ktc_caps *caps;
 
@@ -55,6 +54,7 @@ static enum ktc_reason move_possible(const struct ktc_conn *conn)
 
 void move_start(struct ktc_conn *conn)
 {
+	const struct config *config = &conn->client->config;
 	enum ktc_reason why = move_possible(conn);
 
 	if (why != KTC_WHY_NOTHING) {
@@ -65,8 +65,9 @@ void move_start(struct ktc_conn *conn)
 	conn_set_state(conn, CONN_HANDING_OVER);
 	/* a peer that stops in mid-record holds us no longer than this */
 	if (conn->opened)
-		conn_set_deadline(conn,
-				  conn->client->config.handshake_timeout_ms);
+		conn_set_deadline(conn, conn->relay && conn->detach ?
+						config->close_timeout_ms :
+						config->handshake_timeout_ms);
 }
 
 void move_abandon(struct ktc_conn *conn, enum ktc_reason why)

@@ -18,6 +18,7 @@
 #include "inventory.h"
 #include "limit.h"
 #include "mem.h"
+#include "relay.h"
 #include "sys.h"
 #include "util.h"
 
@@ -204,8 +205,7 @@ static int conn_resolve(struct ktc_conn *conn)
 	return 0;
 }
 
-/* The caller's descriptor: a connected stream socket. */
-static int fd_check(int fd, struct sockaddr_storage *peer, socklen_t *peer_len)
+int fd_check(int fd, struct sockaddr_storage *peer, socklen_t *peer_len)
 {
 	socklen_t len = sizeof(int);
 	int type;
@@ -224,7 +224,7 @@ static int fd_check(int fd, struct sockaddr_storage *peer, socklen_t *peer_len)
  * With O_NONBLOCK io_uring gives EAGAIN back instead of waiting for the
  * socket.
  */
-static int fd_make_blocking(int fd)
+int fd_make_blocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -435,8 +435,15 @@ void conn_moved(struct ktc_conn *conn)
 		client_count(conn->client, COUNT_OFFLOAD_REFUSED);
 	if (conn->state != CONN_OPEN)
 		conn_open(conn);
-	if (conn->detach && !conn->kernel[KTC_TX])
-		conn_fail(conn, -KTC_E_UNSUPPORTED, conn->offload_errno);
+	if (conn->detach && !conn->kernel[KTC_TX]) {
+		if (!conn->relay)
+			conn_fail(conn, -KTC_E_UNSUPPORTED,
+				  conn->offload_errno);
+		else if (conn->why[KTC_TX] == KTC_WHY_NOT_YET)
+			relay_stay(conn, -KTC_E_CLOSE_TIMEOUT); /* abandoned */
+		else
+			relay_stay(conn, -KTC_E_UNSUPPORTED);
+	}
 	/* what waited for the move: maybe we are inside conn_pump() */
 	loop_again(conn->loop, conn);
 }

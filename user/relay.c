@@ -16,7 +16,13 @@
  *
  * The end has four steps: something decides it (relay->end), what is held is
  * passed on or given up, the kernel lets go of the plain socket, RELAYED is
- * queued. The loop's thread.
+ * queued.
+ *
+ * A connection that is to be detached leaves its relay: the relay stops as for
+ * a close, and when nothing is held and nothing is under way, both sockets are
+ * as if nobody had ever read ahead, for the next owner to go on with. Up to
+ * that moment it can be called off, and is when it takes too long: the relay
+ * then goes on as if nothing had been asked. The loop's thread.
  */
 #include "relay.h"
 
@@ -122,6 +128,17 @@ void relay_cancel(struct ktc_conn *conn, enum ring_op op)
 		relay->send_cancel = true;
 	else
 		relay->read_cancel = true;
+}
+
+/* ktc_conn_detach() was called, and the keys are where they have to be. */
+static bool relay_is_leaving(const struct ktc_conn *conn)
+{
+	return conn->detach && conn->kernel[KTC_TX];
+}
+
+bool relay_is_stopping(const struct ktc_conn *conn)
+{
+	return conn->relay->stopping || relay_is_leaving(conn);
 }
 
 static void relay_decide(struct relay *relay, enum ktc_relay_end end, int err)
@@ -322,7 +339,7 @@ static bool relay_recv(struct ktc_conn *conn)
 	struct relay *relay = conn->relay;
 	struct io_uring_sqe *sqe;
 
-	if (relay->up_eof || relay->stopping || relay->quiet ||
+	if (relay->up_eof || relay_is_stopping(conn) || relay->quiet ||
 	    conn->state >= CONN_ENDING) {
 		if (relay->recv_armed)
 			relay_cancel(conn, RING_RELAY_RECV);
@@ -436,6 +453,81 @@ static bool relay_up_out(const struct ktc_conn *conn)
 	return !conn->send_head && !conn->send_busy && !conn_unsent(conn);
 }
 
+/* ------------------------------------------------------------- leaving -- */
+
+int relay_may_leave(const struct ktc_conn *conn)
+{
+	const struct relay *relay = conn->relay;
+
+	if (conn->state >= CONN_CLOSING || conn->closing_asked ||
+	    conn->detach || conn->eof || relay->end != KTC_END_NONE ||
+	    relay->stay_queued)
+		return -KTC_E_STATE;
+	/* what is known to be impossible need not be tried */
+	if (!conn->kernel[KTC_TX] &&
+	    (conn->tx_over || move_possible(conn) != KTC_WHY_NOTHING))
+		return -KTC_E_UNSUPPORTED;
+	return 0;
+}
+
+void relay_stay(struct ktc_conn *conn, int err)
+{
+	struct relay *relay = conn->relay;
+
+	conn->detach = false;
+	relay->module_leave = false;
+	if (conn->state == CONN_OPEN && relay->end == KTC_END_NONE)
+		conn->deadline_us = TIMER_NEVER;
+	relay->stay_err = err;
+	relay->stay_queued = true;
+	event_push(&conn->loop->events, &relay->ev_stay, KTC_EV_STAYED);
+	loop_again(conn->loop, conn);
+}
+
+void relay_fill_stay(struct relay *relay, struct ktc_event *ev)
+{
+	relay->stay_queued = false;
+	ev->err = relay->stay_err;
+}
+
+/*
+ * Nothing is held. The state is written while all can still go on; then
+ * nothing can fail any more, and DETACHED follows RELAYED.
+ */
+static bool relay_leaves(struct ktc_conn *conn)
+{
+	int err;
+
+	if (conn->inflight || conn->key_update || conn->key_update_sent ||
+	    (conn->tx_over && !conn->close_notify_sent))
+		return false;
+	err = conn_state_take(conn);
+	if (err) {
+		relay_stay(conn, err);
+		return false;
+	}
+	conn->detached = true;
+	relay_decide(conn->relay, KTC_END_STOPPED, 0);
+	return true;
+}
+
+/*
+ * What the module holds is the sockets' once it is left, however full they
+ * are. It has had the time to stop: no record will come that it would take
+ * with it.
+ */
+static void relay_cannot_leave(struct ktc_conn *conn)
+{
+	struct relay *relay = conn->relay;
+
+	if (relay_has_module(relay) && !relay->module_leave)
+		relay->module_leave = true;
+	else
+		relay_stay(conn, -KTC_E_CLOSE_TIMEOUT);
+}
+
+/* -------------------------------------------------------------- ending -- */
+
 static bool relay_is_over(struct ktc_conn *conn)
 {
 	struct relay *relay = conn->relay;
@@ -451,8 +543,10 @@ static bool relay_is_over(struct ktc_conn *conn)
 		relay_decide(relay, KTC_END_DONE, 0);
 		return true;
 	}
-	if (!relay->stopping || conn->recv_armed)
+	if (conn->recv_armed)
 		return false;
+	if (!relay->stopping)
+		return relay_is_leaving(conn) && relay_leaves(conn);
 	relay_decide(relay, KTC_END_STOPPED, 0);
 	return true;
 }
@@ -464,9 +558,17 @@ static void relay_hurry(struct ktc_conn *conn)
 
 	if (conn->state != CONN_OPEN)
 		return;
-	if (conn->closing_asked)
+	if (conn->closing_asked && !relay->stopping) {
 		relay->stopping = true;
-	if ((relay->stopping || relay->end != KTC_END_NONE) &&
+		/* a close has its own time, whatever was before it */
+		if (conn->detach && relay->end == KTC_END_NONE)
+			conn->deadline_us = TIMER_NEVER;
+		conn->detach = false;
+	}
+	/* it would have nothing to tell the next owner's plain socket by */
+	if (relay_is_leaving(conn) && conn->eof)
+		relay_stay(conn, -KTC_E_STATE);
+	if ((relay_is_stopping(conn) || relay->end != KTC_END_NONE) &&
 	    conn->deadline_us == TIMER_NEVER)
 		conn_set_deadline(conn, conn->client->config.close_timeout_ms);
 }
@@ -479,7 +581,7 @@ static void relay_hurry(struct ktc_conn *conn)
 static bool relay_has_had_enough(const struct ktc_conn *conn)
 {
 	return conn->relay->end != KTC_END_NONE ||
-	       (conn->relay->stopping && relay_up_out(conn));
+	       (relay_is_stopping(conn) && relay_up_out(conn));
 }
 
 void relay_pump(struct ktc_conn *conn)
@@ -504,7 +606,11 @@ void relay_pump(struct ktc_conn *conn)
 	conn->recv_paused = true;
 	if (!relay->stopping)
 		conn->deadline_us = TIMER_NEVER;
+	/* what has ended by itself is not passed on */
+	conn->detach = false;
 	relay_over(conn);
+	if (conn->detached)
+		conn_end(conn);
 }
 
 void relay_deadline(struct ktc_conn *conn)
@@ -513,6 +619,10 @@ void relay_deadline(struct ktc_conn *conn)
 
 	if (conn->state == CONN_ENDING || relay->end == KTC_END_PLAIN) {
 		relay_give_up(conn);
+		return;
+	}
+	if (relay_is_leaving(conn)) {
+		relay_cannot_leave(conn);
 		return;
 	}
 	relay_decide(relay, KTC_END_STOPPED, -KTC_E_CLOSE_TIMEOUT);
@@ -607,6 +717,8 @@ int relay_start(struct ktc_conn *conn, int fd, uint32_t flags)
 	relay->flags = flags;
 	relay->module_fd = -1;
 	relay->moved_by = KTC_LANE_LOOP;
+	/* adopted, its plain side's end having been passed on before */
+	relay->up_eof = conn->tx_over;
 	event_queue_init(&relay->down);
 	conn->relay = relay;
 	conn->relayed = true;

@@ -21,6 +21,7 @@ struct send_op;
 /* What only a connection that is relayed needs. From loop->relay_pool. */
 struct relay {
 	struct event_node ev;		/* KTC_EV_RELAYED */
+	struct event_node ev_stay;	/* KTC_EV_STAYED */
 	struct ktc_conn *conn;
 	struct event_queue down;	/* struct loop_data, not yet sent */
 	struct msghdr msg;		/* of the send that is under way */
@@ -29,6 +30,7 @@ struct relay {
 	int fd;				/* the caller's */
 	int fd_flags;			/* as they were, for fcntl() */
 	int err;			/* with end */
+	int stay_err;			/* of ev_stay */
 	int module_fd;			/* the module's relay; or -1 */
 	void *event;			/* where that is read to */
 	uint64_t counted[2];		/* of its bytes, by KTCM_* */
@@ -53,10 +55,17 @@ struct relay {
 	bool read_armed : 1;		/* of module_fd */
 	bool read_cancel : 1;
 	bool module_stop : 1;		/* its END is due */
+	bool module_leave : 1;		/* and is not waited for any more */
+	bool stay_queued : 1;		/* ev_stay, not told yet */
 };
 
 /* ktc_relay(), its arguments checked but for fd. */
 int relay_start(struct ktc_conn *conn, int fd, uint32_t flags);
+
+/* ktc_conn_detach(): may it be asked for now? 0 or the error */
+int relay_may_leave(const struct ktc_conn *conn);
+/* It was, and comes to nothing: STAYED is told, the relay goes on. */
+void relay_stay(struct ktc_conn *conn, int err);
 
 /* conn.c, the connection being open: go on; bytes; a completion; a deadline */
 void relay_pump(struct ktc_conn *conn);
@@ -79,11 +88,14 @@ void relay_give_up(struct ktc_conn *conn);
 /* send.c: an operation of ours left the queue; it is freed here */
 void relay_up_ended(struct ktc_conn *conn, struct send_op *op);
 
-/* loop.c: the event, for which the relay was kept, is told */
+/* loop.c: the event, for which the relay was kept, is told; STAYED is */
 void relay_fill(struct ktc_loop *loop, struct relay *relay,
 		struct ktc_event *ev);
+void relay_fill_stay(struct relay *relay, struct ktc_event *ev);
 
-/* relay.c, for relay_module.c: stop what is under way; the socket failed */
+/* relay.c, for relay_module.c: nothing more is to be received for it */
+bool relay_is_stopping(const struct ktc_conn *conn);
+/* stop what is under way; the socket failed */
 void relay_cancel(struct ktc_conn *conn, enum ring_op op);
 void relay_plain_failed(struct ktc_conn *conn, int err);
 

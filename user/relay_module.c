@@ -77,6 +77,7 @@ static void module_leave(struct ktc_conn *conn, bool ended)
 	(void)sys->close(relay->module_fd);
 	relay->module_fd = -1;
 	relay->module_stop = false;
+	relay->module_leave = false;
 	mem_pool_put(&conn->loop->event_pool, relay->event);
 	relay->event = NULL;
 	plane_kernel_count(conn);
@@ -181,6 +182,8 @@ void relay_module_read(struct ktc_conn *conn, int res)
 		return;
 	if (res > 0)
 		module_event(conn, res);
+	else if (relay->module_leave && (res == -ECANCELED || res == -EINTR))
+		module_leave(conn, false);
 	else if (res != -ECANCELED && res != -EINTR && res != -EAGAIN)
 		/* an event may be lost, and who knows which */
 		conn_fail(conn, res ? res : -KTC_E_INTERNAL, res ? -res : 0);
@@ -208,7 +211,8 @@ static bool module_wanted(struct ktc_conn *conn)
 			       KTCM_FEATURE_RELAY) < 0)
 		relay->why = KTC_WHY_NO_MODULE;
 	else
-		return conn->state == CONN_OPEN && !relay->stopping &&
+		return conn->state == CONN_OPEN &&
+		       !relay_is_stopping(conn) &&
 		       relay->end == KTC_END_NONE;
 	return false;
 }
@@ -302,13 +306,17 @@ bool relay_module_pump(struct ktc_conn *conn)
 		module_quiet(conn);
 	if (relay->module_fd < 0)
 		return relay->quiet;
-	if ((relay->stopping || conn->key_update) && !relay->module_stop) {
+	if ((relay_is_stopping(conn) || conn->key_update) &&
+	    !relay->module_stop) {
 		relay->module_stop = true;
 		/* it cannot fail; if it did, the close would stop it */
 		(void)module_stop(relay->module_fd);
 	}
 	if (!module_read(conn))
 		loop_again(conn->loop, conn);
+	else if (relay->module_leave)
+		/* after what there is to read, nothing being read */
+		relay_cancel(conn, RING_RELAY_READ);
 	return true;
 }
 

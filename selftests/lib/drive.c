@@ -55,6 +55,22 @@ int drive_connect_peer(struct drive *d, struct drive_conn *c,
 	return drive_connect(d, c, &opts);
 }
 
+int drive_adopt(struct drive *d, struct drive_conn *c, uint32_t flags)
+{
+	struct ktc_conn_opts opts = {
+		.size = sizeof(opts), .flags = flags, .user = c,
+	};
+	int err;
+
+	err = ktc_conn_adopt(d->loop, d->client, c->fd, c->state, c->state_len,
+			     &opts, &c->conn);
+	if (err)
+		return err;
+	c->fd = -1;
+	c->open = c->closed = c->detached = c->eof = c->relayed = false;
+	return 0;
+}
+
 void drive_info(struct drive_conn *c)
 {
 	c->info.size = sizeof(c->info);
@@ -108,9 +124,15 @@ void drive_event(struct ktc_loop *loop, struct ktc_event *ev)
 		memcpy(c->moved, ev->relayed, sizeof(c->moved));
 		drive_info(c);
 		break;
+	case KTC_EV_STAYED:
+		c->stays++;
+		c->stay_err = ev->err;
+		break;
 	case KTC_EV_DETACHED:
 		c->detached = true;
 		c->fd = ev->fd;
+		c->state_len = ev->len;
+		memcpy(c->state, ev->data, ev->len);
 		/* fallthrough */
 	case KTC_EV_CLOSED:
 		c->closed = true;

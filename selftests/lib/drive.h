@@ -33,10 +33,14 @@ struct drive_conn {
 	enum ktc_relay_end relay_end;
 	enum ktc_lane moved_by;
 	uint64_t moved[2];
+	unsigned int stays;	/* STAYED, and the last one's error */
+	int stay_err;
 	bool close_at_eof;	/* set by the test: answer EOF with close */
 	bool raw;		/* set by the test: no pattern in the data */
 	int err;		/* of CLOSED */
-	int fd;			/* of DETACHED */
+	int fd;			/* of DETACHED; and its state: */
+	uint8_t state[KTC_STATE_LEN_MAX];
+	size_t state_len;
 	uint64_t received;
 	bool mismatch;		/* a byte was not the pattern's */
 	unsigned int sent;	/* SENT events */
@@ -68,6 +72,12 @@ int drive_connect(struct drive *d, struct drive_conn *c,
 /* To a peer on 127.0.0.1, as "localhost" */
 int drive_connect_peer(struct drive *d, struct drive_conn *c,
 		       const struct peer *peer, enum ktc_policy policy);
+
+/*
+ * Goes on with what c was: its descriptor and its state; the counts go on,
+ * what ended is as before the end.
+ */
+int drive_adopt(struct drive *d, struct drive_conn *c, uint32_t flags);
 
 /* Takes events and notes them. False when none came for DRIVE_STEP_MS. */
 bool drive_step(struct drive *d);

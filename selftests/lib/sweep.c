@@ -240,6 +240,7 @@ static void judge_loop(struct sweep *s)
 	if (loop->nr_conns || loop->conn_pool.live || loop->setup_pool.live ||
 	    loop->send_pool.live || loop->control_pool.live ||
 	    loop->relay_pool.live || loop->event_pool.live ||
+	    loop->state_pool.live ||
 	    loop->nr_relays || loop->relay_bufs)
 		sweep_wrong(s, "the loop keeps %u connections, %zu objects",
 			    loop->nr_conns,
@@ -247,7 +248,8 @@ static void judge_loop(struct sweep *s)
 				    loop->send_pool.live +
 				    loop->control_pool.live +
 				    loop->relay_pool.live +
-				    loop->event_pool.live);
+				    loop->event_pool.live +
+				    loop->state_pool.live);
 	if (loop->ring.bufs_out)
 		sweep_wrong(s, "%u receive buffers are lost",
 			    loop->ring.bufs_out);

@@ -125,9 +125,13 @@ int proxy_start(struct proxy *proxy, struct config *config)
 		err = mailbox_init(&proxy->box);
 	if (err)
 		return err;
-	proxy->workers = calloc(proxy->nr_workers, sizeof(*proxy->workers));
+	/* each on cache lines of its own */
+	proxy->workers = aligned_alloc(alignof(struct worker),
+				       proxy->nr_workers *
+					       sizeof(*proxy->workers));
 	if (!proxy->workers)
 		return -ENOMEM;
+	memset(proxy->workers, 0, proxy->nr_workers * sizeof(*proxy->workers));
 	err = proxy_open(proxy, config);
 	if (err)
 		return err;

@@ -10,6 +10,7 @@
 #include <ktlsclient.h>
 #include <liburing.h>
 #include <pthread.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +25,10 @@ struct acceptor;
 struct link;
 struct upstream;
 
-/* what a completion is about: in the low bits of user_data, a pointer above */
+/*
+ * What a completion is about: in the low bits of user_data. Above is a pointer,
+ * to an object that is aligned so that it has none of these.
+ */
 enum worker_op {
 	OP_NONE,		/* nobody waits for it */
 	OP_MAIL,		/* struct worker */
@@ -85,7 +89,7 @@ struct post {
  * @stopping: what is left was cut off
  */
 struct worker {
-	unsigned int index;
+	alignas(64) unsigned int index;
 	unsigned int nr_workers;
 	pthread_t thread;
 	bool running;
