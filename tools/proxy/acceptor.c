@@ -143,7 +143,9 @@ static void acceptor_free(struct acceptor *acceptor)
 	while (*p != acceptor)
 		p = &(*p)->next;
 	*p = acceptor->next;
-	if (acceptor->held >= 0)
+	if (acceptor->held >= 0 && link_count_up(acceptor->post))
+		link_begin(acceptor->post, acceptor->held);
+	else if (acceptor->held >= 0)
 		link_refuse(acceptor->post, acceptor->held);
 	if (acceptor->sweep)
 		sweep(acceptor);

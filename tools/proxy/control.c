@@ -18,52 +18,69 @@
 #include "listen.h"
 #include "log.h"
 #include "proxy.h"
-#include "service.h"
+#include "succession.h"
 #include "view.h"
 
 #define TIMEOUT_S 1
+/* a successor has more to do between two messages */
+#define SUCCESSOR_TIMEOUT_S 10
 #define LINE_MAX_LEN 64
 
 struct control {
 	int fd;
 	char *path;
+	bool left;
 };
+
+int control_adopt(const char *path, int fd, struct control **out)
+{
+	struct control *control = calloc(1, sizeof(*control));
+
+	if (control)
+		control->path = strdup(path);
+	if (!control || !control->path) {
+		(void)close(fd); /* it only listened */
+		free(control);
+		return -ENOMEM;
+	}
+	control->fd = fd;
+	*out = control;
+	return 0;
+}
 
 int control_open(const char *path, struct control **out)
 {
 	const struct config_place where = { .text = path, .path = path };
-	struct control *control = calloc(1, sizeof(*control));
-	int err = -ENOMEM;
+	int fd;
+	int err = listen_one(&where, &fd);
 
-	if (!control)
-		return err;
-	control->path = strdup(path);
-	if (control->path)
-		err = listen_one(&where, &control->fd);
-	if (err) {
-		free(control->path);
-		free(control);
-		return err;
-	}
-	*out = control;
-	return 0;
+	return err ? err : control_adopt(path, fd, out);
 }
 
 void control_close(struct control *control)
 {
 	if (!control)
 		return;
-	if (control->fd >= 0) {
+	if (!control->left)
 		(void)unlink(control->path); /* gone is as good */
-		(void)close(control->fd); /* it only listened */
-	}
+	(void)close(control->fd); /* it only listened */
 	free(control->path);
 	free(control);
 }
 
+void control_leave(struct control *control, bool left)
+{
+	control->left = left;
+}
+
 int control_fd(const struct control *control)
 {
-	return control ? control->fd : -1;
+	return control && !control->left ? control->fd : -1;
+}
+
+const char *control_path(const struct control *control)
+{
+	return control->path;
 }
 
 static bool is_allowed(int fd)
@@ -122,24 +139,36 @@ static void answer(int fd, struct proxy *proxy,
 	free(text);
 }
 
+static bool set_patience(int fd, time_t seconds)
+{
+	const struct timeval patience = { .tv_sec = seconds };
+
+	return !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+			   sizeof(patience)) &&
+	       !setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
+			   sizeof(patience));
+}
+
 void control_serve(struct control *control, struct proxy *proxy)
 {
-	const struct timeval patience = { .tv_sec = TIMEOUT_S };
 	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
 	char line[LINE_MAX_LEN];
 
 	if (fd < 0)
 		return;
-	if (is_allowed(fd) &&
-	    !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-			sizeof(patience)) &&
-	    !setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
-			sizeof(patience)) &&
-	    read_line(fd, line, sizeof(line))) {
-		if (!strcmp(line, "status"))
-			answer(fd, proxy, admin_status);
-		else if (!strcmp(line, "table"))
-			answer(fd, proxy, admin_table);
+	if (!is_allowed(fd) || !set_patience(fd, TIMEOUT_S) ||
+	    !read_line(fd, line, sizeof(line))) {
+		(void)close(fd); /* nothing was asked */
+		return;
 	}
+	if (!strcmp(line, "takeover") &&
+	    set_patience(fd, SUCCESSOR_TIMEOUT_S)) {
+		proxy_succeed(proxy, fd);
+		return;
+	}
+	if (!strcmp(line, "status"))
+		answer(fd, proxy, admin_status);
+	else if (!strcmp(line, "table"))
+		answer(fd, proxy, admin_table);
 	(void)close(fd); /* all is said */
 }

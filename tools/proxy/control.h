@@ -6,7 +6,8 @@
 #ifndef PROXY_CONTROL_H
 #define PROXY_CONTROL_H
 
-struct admin_ops;
+#include <stdbool.h>
+
 struct proxy;
 
 struct control;
@@ -19,11 +20,16 @@ struct control;
  * Return: 0, or -errno that has been logged.
  */
 int control_open(const char *path, struct control **out);
-/* NULL is fine; the file goes, but for a successor's. */
+/* With a predecessor's socket: taken. */
+int control_adopt(const char *path, int fd, struct control **out);
+/* NULL is fine; the file goes, unless it is a successor's. */
 void control_close(struct control *control);
+/* The socket's file is a successor's, or ours again. */
+void control_leave(struct control *control, bool left);
 
-/* For poll(); -1 without one. */
+/* For poll(); -1 without one, or when a successor answers. */
 int control_fd(const struct control *control);
+const char *control_path(const struct control *control);
 
 /* Somebody connects: answers, within a second. */
 void control_serve(struct control *control, struct proxy *proxy);

@@ -20,6 +20,8 @@
 #include "client_fd.h"
 #include "hello.h"
 #include "log.h"
+#include "move.h"
+#include "parcel.h"
 #include "proxy_header.h"
 #include "upstream.h"
 #include "worker.h"
@@ -33,6 +35,7 @@ static const char *const state_names[LINK_NR_STATES] = {
 	[LINK_CONNECTING] = "connecting",
 	[LINK_GREETING] = "greeting",
 	[LINK_RELAYING] = "relaying",
+	[LINK_MOVING] = "moving",
 	[LINK_FLUSHING] = "flushing",
 	[LINK_OVER] = "over",
 };
@@ -46,8 +49,9 @@ static const unsigned int state_next[LINK_NR_STATES] = {
 			    BIT(LINK_RELAYING) | BIT(LINK_OVER),
 	[LINK_GREETING] = BIT(LINK_GREETING) | BIT(LINK_RELAYING) |
 			  BIT(LINK_OVER),
-	[LINK_RELAYING] = BIT(LINK_CONNECTING) | BIT(LINK_FLUSHING) |
-			  BIT(LINK_OVER),
+	[LINK_RELAYING] = BIT(LINK_CONNECTING) | BIT(LINK_MOVING) |
+			  BIT(LINK_FLUSHING) | BIT(LINK_OVER),
+	[LINK_MOVING] = BIT(LINK_OVER),
 	[LINK_FLUSHING] = BIT(LINK_OVER),
 };
 
@@ -91,8 +95,9 @@ static void count_down(struct post *post)
 	/* relaxed: a number alone */
 	atomic_fetch_sub_explicit(&post->service->tally->clients, 1,
 				  memory_order_relaxed);
+	/* release: see proxy_look(), which reads it */
 	atomic_fetch_sub_explicit(post->worker->all_clients, 1,
-				  memory_order_relaxed);
+				  memory_order_release);
 }
 
 static uint64_t room(uint64_t max, unsigned int now)
@@ -136,9 +141,10 @@ static void link_free(struct link *link)
 {
 	struct post *post = link->post;
 
-	if (link->end != STATS_END_DONE)
+	if (link->end != STATS_END_DONE && link->fd >= 0)
 		client_fd_reset(link->fd);
-	worker_close(post->worker, link->fd);
+	if (link->fd >= 0)
+		worker_close(post->worker, link->fd);
 	free(link->buf);
 	free(link->greeting);
 	pool_put(&post->worker->link_pool, link);
@@ -154,8 +160,7 @@ static void link_cancel(struct link *link)
 	io_uring_sqe_set_data64(sqe, OP_NONE);
 }
 
-/* It is over; its upstream connection has ended, or is of no use. */
-static void link_end(struct link *link, enum stats_end why)
+void link_end(struct link *link, enum stats_end why)
 {
 	struct upstream *upstream = link->upstream;
 	struct worker *worker = worker_of(link);
@@ -297,6 +302,8 @@ static void link_relay(struct link *link)
 
 	if (!err) {
 		set_state(link, LINK_RELAYING);
+		if (worker_of(link)->leaving)
+			move_link(link);
 		return;
 	}
 	if (err == -KTC_E_STATE)
@@ -452,6 +459,10 @@ void link_relayed(struct link *link, struct upstream *was,
 	enum stats_end why;
 
 	link->upstream = NULL;
+	if (move_relayed(link, was, ev)) {
+		set_state(link, LINK_MOVING);
+		return;
+	}
 	if (was_dead(link, was, ev)) {
 		link->no_warm = true;
 		link_connect(link);
@@ -550,19 +561,16 @@ void link_refuse(struct post *post, int fd)
 	worker_close(post->worker, fd);
 }
 
-void link_begin(struct post *post, int fd)
+struct link *link_new(struct post *post, int fd)
 {
 	const struct config_listener *listener = post->service->listener;
 	struct worker *worker = post->worker;
-	struct link *link;
+	struct link *link = pool_get(&worker->link_pool);
 
-	link = pool_get(&worker->link_pool);
 	if (!link) {
 		count_down(post);
-		link_refuse(post, fd);
-		return;
+		return NULL;
 	}
-	stats_add(&post->stats->accepted, 1);
 	link->post = post_get(post);
 	link->fd = fd;
 	link->timer.fire = timed_out;
@@ -576,9 +584,42 @@ void link_begin(struct post *post, int fd)
 	worker->links = link;
 	worker->nr_links++;
 	stats_add(&post->stats->clients, 1);
-	if (listener->proxy_in ? !await_header(link) :
-				 !set_timer(link, link->until_ms))
+	return link;
+}
+
+void link_begin(struct post *post, int fd)
+{
+	struct link *link = link_new(post, fd);
+	bool proxy_in = post->service->listener->proxy_in;
+
+	if (!link) {
+		link_refuse(post, fd);
+		return;
+	}
+	stats_add(&post->stats->accepted, 1);
+	if (proxy_in ? !await_header(link) : !set_timer(link, link->until_ms))
 		link_end(link, STATS_END_LIMIT);
-	else if (!listener->proxy_in)
+	else if (!proxy_in)
 		link_connect(link);
+}
+
+int link_adopt(struct link *link, unsigned int origin,
+	       const struct parcel *parcel)
+{
+	struct worker *worker = worker_of(link);
+	struct post *post = link->post; /* the worker has it too */
+	int err = -ENOMEM;
+
+	if (parcel->left_ms != UINT64_MAX)
+		link->until_ms = worker->now_ms + parcel->left_ms;
+	set_state(link, LINK_CONNECTING);
+	if (set_timer(link, link->until_ms))
+		err = upstream_adopt(link->post, origin, link, parcel,
+				     &link->upstream);
+	if (err) {
+		link->fd = -1; /* still the caller's */
+		link_end(link, STATS_END_MOVED);
+		stats_sub(&post->stats->ended[STATS_END_MOVED], 1);
+	}
+	return err;
 }

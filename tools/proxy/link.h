@@ -14,6 +14,7 @@
 #include "timers.h"
 
 struct ktc_event;
+struct parcel;
 struct post;
 struct upstream;
 struct worker;
@@ -27,6 +28,7 @@ enum link_state {
 	LINK_CONNECTING,	/* OPEN of its upstream connection */
 	LINK_GREETING,		/* what the origin said first is being sent */
 	LINK_RELAYING,		/* RELAYED */
+	LINK_MOVING,		/* DETACHED, behind RELAYED */
 	LINK_FLUSHING,		/* the client to take what it is to have */
 	LINK_OVER,		/* its last completion */
 	LINK_NR_STATES
@@ -47,7 +49,7 @@ enum link_state {
  * @greeting_len: bytes of it
  * @greeted: of them sent to the client
  * @tried: a bit for each origin that has failed
- * @fd: the client
+ * @fd: the client; -1: given away
  * @state: enum link_state
  * @end: enum stats_end: why, once @cut or over
  * @cut: the relay was stopped by us
@@ -55,6 +57,8 @@ enum link_state {
  * @busy: the ring has an operation of it
  * @is_ready: on the ready list
  * @no_warm: a warm one was dead: only fresh ones
+ * @moving: it was asked to leave
+ * @stays: it cannot leave
  */
 struct link {
 	struct post *post;
@@ -78,6 +82,8 @@ struct link {
 	bool busy;
 	bool is_ready;
 	bool no_warm;
+	bool moving;
+	bool stays;
 };
 
 /* How many clients there is still room for; takes room for one, if any. */
@@ -99,6 +105,14 @@ void link_opened(struct link *link);
 void link_lost(struct link *link, struct upstream *was);
 void link_relayed(struct link *link, struct upstream *was,
 		  const struct ktc_event *ev);
+
+/* move.c: room was taken; NULL: no memory, and the room was given back */
+struct link *link_new(struct post *post, int fd);
+/* Its connection is a parcel's; on failure it is gone, not what it had. */
+int link_adopt(struct link *link, unsigned int origin,
+	       const struct parcel *parcel);
+/* It is over; its upstream connection has ended, or is of no use. */
+void link_end(struct link *link, enum stats_end why);
 
 /* Everything is cut off, for that reason. */
 void link_cut(struct link *link, enum stats_end why);

@@ -15,10 +15,15 @@ enum mail_type {
 	MAIL_SERVE,	/* object: struct generation, a reference: serve it */
 	MAIL_DRAIN,	/* accept no more, end when nothing is left */
 	MAIL_STOP,	/* end at once */
+	MAIL_LEAVE,	/* accept no more, give away what can go */
+	MAIL_ADOPT,	/* object: struct parcel: go on with it */
 	/* to the main thread, from @worker */
 	MAIL_READY,	/* it runs, or could not begin: err */
 	MAIL_SERVED,	/* what it served before is served no more */
 	MAIL_DRAINING,	/* it accepts no more */
+	MAIL_IDLE,	/* leaving, it has nothing left */
+	MAIL_PARCEL,	/* object: struct parcel: given away */
+	MAIL_ADOPTED,	/* object: that of MAIL_ADOPT; err: it is not */
 	MAIL_ENDED,	/* its thread is over; err: something was cut off */
 };
 

@@ -19,6 +19,7 @@
 #include "control.h"
 #include "log.h"
 #include "proxy.h"
+#include "succession.h"
 
 #define EXIT_USAGE 2
 
@@ -51,7 +52,7 @@ static void take_signal(struct proxy *proxy, int fd)
 
 static void serve(struct proxy *proxy, int signal_fd)
 {
-	enum { SIGNAL, MAIL, CONTROL, NR };
+	enum { SIGNAL, MAIL, CONTROL, PEER, NR };
 	struct pollfd fds[NR];
 	int n;
 
@@ -60,6 +61,7 @@ static void serve(struct proxy *proxy, int signal_fd)
 		fds[MAIL] = (struct pollfd){ proxy->box.fd, POLLIN, 0 };
 		fds[CONTROL] = (struct pollfd){ control_fd(proxy->control),
 						POLLIN, 0 };
+		fds[PEER] = (struct pollfd){ proxy_peer_fd(proxy), POLLIN, 0 };
 		n = poll(fds, NR, proxy_wait_ms(proxy));
 		if (!n)
 			proxy_deadline(proxy);
@@ -69,6 +71,8 @@ static void serve(struct proxy *proxy, int signal_fd)
 			proxy_mail(proxy);
 		if (fds[SIGNAL].revents)
 			take_signal(proxy, signal_fd);
+		if (fds[PEER].revents)
+			proxy_peer(proxy);
 		if (fds[CONTROL].revents)
 			control_serve(proxy->control, proxy);
 	}

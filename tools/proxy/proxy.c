@@ -7,6 +7,7 @@
 #include "proxy.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 #include "notify.h"
 #include "privilege.h"
 #include "service.h"
+#include "succession.h"
+#include "takeover.h"
 #include "timers.h"
 #include "view.h"
 #include "worker.h"
@@ -42,7 +45,7 @@ static unsigned int threads_of(const struct config *config)
 	return n < CONFIG_THREADS_MAX ? n : CONFIG_THREADS_MAX;
 }
 
-static void tell_all(struct proxy *proxy, enum mail_type type, void *object)
+void proxy_tell_all(struct proxy *proxy, enum mail_type type, void *object)
 {
 	const struct mail mail = { .type = type, .object = object };
 	unsigned int i;
@@ -83,40 +86,75 @@ static int workers_start(struct proxy *proxy, const struct config *config)
 	return err;
 }
 
-static int proxy_open(struct proxy *proxy, struct config *config)
+/* A predecessor's socket for the same place, or one of our own. */
+static int open_metrics(struct proxy *proxy, const struct config *config,
+			struct listen_gift *gift)
 {
-	int metrics_fd = -1;
-	int err;
-
-	err = listen_open(proxy->generation, NULL, proxy->nr_workers, NULL, 0);
-	if (!err && config->metrics.text)
-		err = listen_one(&config->metrics, &metrics_fd);
-	if (!err && config->control)
-		err = control_open(config->control, &proxy->control);
-	if (!err && config->control)
-		err = privilege_give(config, config->control);
-	if (!err)
-		err = privilege_drop(config);
-	if (err) {
-		if (metrics_fd >= 0)
-			(void)close(metrics_fd); /* nobody was served */
-		return err;
-	}
-	if (metrics_fd >= 0) {
-		view_ops(proxy, &proxy->metrics_ops);
-		err = admin_start(metrics_fd, &proxy->metrics_ops,
-				  &proxy->admin);
-	}
-	return err;
+	if (!config->metrics.text)
+		return 0;
+	if (!gift->nr || strcmp(gift->text, config->metrics.text))
+		return listen_one(&config->metrics, &proxy->metrics_fd);
+	proxy->metrics_fd = gift->fds[0];
+	gift->fds[0] = gift->fds[--gift->nr];
+	return 0;
 }
 
-int proxy_start(struct proxy *proxy, struct config *config)
+static int open_control(struct proxy *proxy, const struct config *config,
+			struct listen_gift *gift)
 {
+	int err;
+
+	if (!config->control)
+		return 0;
+	if (gift->nr && !strcmp(gift->text, config->control)) {
+		err = control_adopt(config->control, gift->fds[0],
+				    &proxy->control);
+		gift->fds[0] = gift->fds[--gift->nr];
+		return err;
+	}
+	err = control_open(config->control, &proxy->control);
+	return err ? err : privilege_give(config, config->control);
+}
+
+static int proxy_open(struct proxy *proxy, const struct config *config)
+{
+	struct takeover_gifts gifts = { 0 };
+	int err = 0;
+
+	if (config->takeover)
+		err = takeover_new_begin(config->takeover, &gifts,
+					 &proxy->from);
+	if (!err)
+		err = listen_open(proxy->generation, NULL, proxy->nr_workers,
+				  gifts.places, gifts.nr_places);
+	if (!err)
+		err = open_metrics(proxy, config, &gifts.metrics);
+	if (!err)
+		err = open_control(proxy, config, &gifts.control);
+	if (!err && proxy->from)
+		proxy_keep_paths(proxy, true); /* they are not ours yet */
+	takeover_gifts_fini(&gifts);
+	return err ? err : privilege_drop(config);
+}
+
+/* What would be used twice if it was used here before a predecessor's end. */
+static int proxy_load(struct proxy *proxy)
+{
+	if (proxy->from)
+		return takeover_new_ready(proxy->from, proxy->generation);
+	generation_load_tickets(proxy->generation);
+	return 0;
+}
+
+static int proxy_init(struct proxy *proxy, struct config *config)
+{
+	size_t size;
 	int err;
 
 	proxy->started_s = (uint64_t)time(NULL);
 	proxy->nr_workers = threads_of(config);
 	(void)pthread_mutex_init(&proxy->lock, NULL); /* never fails on Linux */
+	proxy->metrics_fd = -1;
 	proxy->box.fd = -1;
 	privilege_descriptors();
 	err = generation_new(config, proxy->nr_workers, NULL,
@@ -126,22 +164,43 @@ int proxy_start(struct proxy *proxy, struct config *config)
 	if (err)
 		return err;
 	/* each on cache lines of its own */
-	proxy->workers = aligned_alloc(alignof(struct worker),
-				       proxy->nr_workers *
-					       sizeof(*proxy->workers));
+	size = proxy->nr_workers * sizeof(*proxy->workers);
+	proxy->workers = aligned_alloc(alignof(struct worker), size);
 	if (!proxy->workers)
 		return -ENOMEM;
-	memset(proxy->workers, 0, proxy->nr_workers * sizeof(*proxy->workers));
-	err = proxy_open(proxy, config);
-	if (err)
-		return err;
-	generation_load_tickets(proxy->generation);
-	err = workers_start(proxy, config);
+	memset(proxy->workers, 0, size);
+	return 0;
+}
+
+int proxy_start(struct proxy *proxy, struct config *config)
+{
+	int err = proxy_init(proxy, config);
+
+	if (!err)
+		err = proxy_open(proxy, config);
+	if (!err)
+		err = workers_start(proxy, config);
+	if (!err)
+		err = proxy_load(proxy);
 	if (err)
 		return err;
 	proxy->answers = proxy->nr_workers;
-	tell_all(proxy, MAIL_SERVE, proxy->generation);
+	proxy_tell_all(proxy, MAIL_SERVE, proxy->generation);
 	return 0;
+}
+
+/* The metrics' socket stays ours too, for a successor. */
+int proxy_start_admin(struct proxy *proxy)
+{
+	int fd;
+
+	if (proxy->metrics_fd < 0)
+		return 0;
+	fd = fcntl(proxy->metrics_fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	view_ops(proxy, &proxy->metrics_ops);
+	return admin_start(fd, &proxy->metrics_ops, &proxy->admin);
 }
 
 /* ---------------------------------------------------------------- reload -- */
@@ -194,7 +253,7 @@ static int reload(struct proxy *proxy)
 	log_init((enum config_level)config->log_level);
 	proxy->state = PROXY_RELOADING;
 	proxy->answers = proxy->running;
-	tell_all(proxy, MAIL_SERVE, next);
+	proxy_tell_all(proxy, MAIL_SERVE, next);
 	return 0;
 }
 
@@ -213,11 +272,33 @@ void proxy_reload(struct proxy *proxy)
 	notify_ready();
 }
 
+/* The first time, or again. */
+static void begun(struct proxy *proxy)
+{
+	int err = 0;
+
+	if (!proxy->admin)
+		err = proxy_start_admin(proxy);
+	if (err)
+		log_event(CONFIG_ERROR, "metrics_failed",
+			  LOG_S("error", ktc_error_name(err)),
+			  LOG_S("why", ktc_strerror(err)));
+	if (proxy->from && takeover_new_serving(proxy->from)) {
+		/* it goes on, and so do we, at the same places */
+		takeover_new_end(proxy->from);
+		proxy->from = NULL;
+	}
+	proxy_keep_paths(proxy, false);
+	notify_main_pid(getpid());
+}
+
 /* All workers serve the new generation. */
 static void reloaded(struct proxy *proxy)
 {
 	bool started = proxy->state == PROXY_STARTING;
 
+	if (started)
+		begun(proxy);
 	proxy->state = PROXY_RUNNING;
 	pthread_mutex_lock(&proxy->lock);
 	generation_retire(proxy->old);
@@ -238,13 +319,14 @@ static void reloaded(struct proxy *proxy)
 
 static uint64_t clients_now(const struct proxy *proxy)
 {
-	/* relaxed: a number alone */
-	return atomic_load_explicit(&proxy->all_clients, memory_order_relaxed);
+	/* acquire: see proxy_look(); pairs with count_down() */
+	return atomic_load_explicit(&proxy->all_clients, memory_order_acquire);
 }
 
 static void drain(struct proxy *proxy)
 {
 	uint64_t drain_ms = proxy->generation->config->drain_ms;
+	bool left = proxy->state == PROXY_LEAVING;
 
 	proxy->state = PROXY_DRAINING;
 	/* relaxed: a flag alone */
@@ -253,11 +335,13 @@ static void drain(struct proxy *proxy)
 	log_event(CONFIG_INFO, "draining",
 		  LOG_U("clients", clients_now(proxy)),
 		  LOG_U("drain_ms", drain_ms));
-	notify_stopping();
-	notify_status("draining");
+	if (!left) { /* after that it is another's service */
+		notify_stopping();
+		notify_status("draining");
+	}
 	/* answers that were due still come, before these */
 	proxy->answers += proxy->running;
-	tell_all(proxy, MAIL_DRAIN, NULL);
+	proxy_tell_all(proxy, MAIL_DRAIN, NULL);
 }
 
 static void stop(struct proxy *proxy)
@@ -266,11 +350,13 @@ static void stop(struct proxy *proxy)
 		  LOG_U("clients", clients_now(proxy)));
 	proxy->state = PROXY_STOPPING;
 	proxy->deadline_ms = clock_ms() + STOP_MS;
-	tell_all(proxy, MAIL_STOP, NULL);
+	proxy_tell_all(proxy, MAIL_STOP, NULL);
 }
 
 void proxy_stop(struct proxy *proxy)
 {
+	if (proxy->state == PROXY_LEAVING)
+		proxy_part(proxy);
 	if (proxy->state < PROXY_DRAINING)
 		drain(proxy);
 	else if (proxy->state == PROXY_DRAINING)
@@ -279,7 +365,9 @@ void proxy_stop(struct proxy *proxy)
 
 void proxy_deadline(struct proxy *proxy)
 {
-	if (proxy->state == PROXY_DRAINING) {
+	if (proxy->state == PROXY_LEAVING)
+		proxy_part(proxy);
+	if (proxy->state == PROXY_LEAVING || proxy->state == PROXY_DRAINING) {
 		stop(proxy);
 	} else if (proxy->state == PROXY_STOPPING) {
 		log_event(CONFIG_ERROR, "worker_stuck",
@@ -293,7 +381,7 @@ int proxy_wait_ms(const struct proxy *proxy)
 {
 	uint64_t now_ms = clock_ms();
 
-	if (proxy->state != PROXY_DRAINING && proxy->state != PROXY_STOPPING)
+	if (proxy->state < PROXY_LEAVING)
 		return -1;
 	if (now_ms >= proxy->deadline_ms)
 		return 0;
@@ -317,13 +405,10 @@ static void worker_over(struct proxy *proxy, struct worker *worker, int err)
 		proxy_stop(proxy);
 }
 
-void proxy_mail(struct proxy *proxy)
+static void take_mail(struct proxy *proxy)
 {
 	struct mail *mail;
-	uint64_t count;
 
-	if (read(proxy->box.fd, &count, sizeof(count)) != sizeof(count))
-		return; /* a signal */
 	while ((mail = mail_next(&proxy->box))) {
 		switch (mail->type) {
 		case MAIL_READY:
@@ -342,6 +427,15 @@ void proxy_mail(struct proxy *proxy)
 			if (!proxy->answers && proxy->state < PROXY_DRAINING)
 				reloaded(proxy);
 			break;
+		case MAIL_PARCEL:
+			proxy_parcel(proxy, mail->worker, mail->object);
+			break;
+		case MAIL_ADOPTED:
+			proxy_adopted(proxy, mail->object, mail->err);
+			break;
+		case MAIL_IDLE:
+			proxy->idle++;
+			break;
 		case MAIL_DRAINING:
 			if (!--proxy->answers)
 				generation_leave_places(proxy->generation);
@@ -356,6 +450,28 @@ void proxy_mail(struct proxy *proxy)
 	}
 }
 
+/*
+ * A worker sends what it gives away before it counts its client down. So when
+ * there are no clients, what is in the box now is all there will be.
+ */
+void proxy_look(struct proxy *proxy)
+{
+	bool none = !clients_now(proxy);
+
+	take_mail(proxy);
+	if (none && proxy->state == PROXY_LEAVING && proxy_has_left(proxy))
+		proxy_stop(proxy);
+}
+
+void proxy_mail(struct proxy *proxy)
+{
+	uint64_t count;
+
+	if (read(proxy->box.fd, &count, sizeof(count)) == sizeof(count))
+		proxy_look(proxy);
+}
+
+
 int proxy_end(struct proxy *proxy)
 {
 	bool good = proxy->state == PROXY_OVER && !proxy->cut_off;
@@ -368,7 +484,11 @@ int proxy_end(struct proxy *proxy)
 	}
 	admin_stop(proxy->admin);
 	control_close(proxy->control);
-	if (proxy->state == PROXY_OVER && proxy->generation)
+	takeover_new_end(proxy->from);
+	if (proxy->metrics_fd >= 0)
+		(void)close(proxy->metrics_fd); /* it only listened */
+	/* a successor has them all */
+	if (proxy->state == PROXY_OVER && !proxy->left)
 		generation_save_tickets(proxy->generation);
 	generation_retire(proxy->old);
 	generation_retire(proxy->generation);

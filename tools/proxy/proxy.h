@@ -17,13 +17,15 @@
 
 struct control;
 struct generation;
-struct takeover;
+struct takeover_new;
+struct takeover_old;
 struct worker;
 
 enum proxy_state {
 	PROXY_STARTING,
 	PROXY_RUNNING,
 	PROXY_RELOADING,	/* workers change over to a new generation */
+	PROXY_LEAVING,		/* a successor serves and gets what can go */
 	PROXY_DRAINING,		/* no new clients */
 	PROXY_STOPPING,		/* no clients at all */
 	PROXY_OVER,		/* all workers have ended */
@@ -43,13 +45,19 @@ enum proxy_state {
  * @all_clients: of all listeners
  * @box: what workers tell
  * @admin: metrics; NULL: none
+ * @metrics_fd: their listening socket, beside admin's; -1: none
  * @metrics_ops: what it asks by
  * @control: the control socket; NULL: none
+ * @from: the process that we succeed; NULL: none
+ * @to: the process that succeeds us; NULL: none
+ * @idle: workers with nothing left, while leaving
+ * @next_worker: that gets the next connection of a predecessor
  * @state: where the proxy is
  * @draining: for other threads
- * @deadline_ms: DRAINING, STOPPING: when it has had its time
+ * @deadline_ms: LEAVING, DRAINING, STOPPING: when it has had its time
  * @started_s: unix time
  * @reload_again: a SIGHUP came during a reload
+ * @left: a successor has had what there was to have
  * @cut_off: a client was not let finish, or a worker failed
  */
 struct proxy {
@@ -65,13 +73,19 @@ struct proxy {
 	atomic_uint all_clients;
 	struct mailbox box;
 	struct admin *admin;
+	int metrics_fd;
 	struct admin_ops metrics_ops;
 	struct control *control;
+	struct takeover_new *from;
+	struct takeover_old *to;
+	unsigned int idle;
+	unsigned int next_worker;
 	enum proxy_state state;
 	atomic_bool draining;
 	uint64_t deadline_ms;
 	uint64_t started_s;
 	bool reload_again;
+	bool left;
 	bool cut_off;
 };
 
@@ -90,8 +104,15 @@ void proxy_reload(struct proxy *proxy);
 /* The first time in order; the second time at once. */
 void proxy_stop(struct proxy *proxy);
 
-/* What workers have told; a deadline. */
+/* The same for all workers that run. */
+void proxy_tell_all(struct proxy *proxy, enum mail_type type, void *object);
+
+/* Serves metrics, if there are to be any: 0 or -errno. */
+int proxy_start_admin(struct proxy *proxy);
+
+/* What workers have told, by the box's descriptor or not; a deadline. */
 void proxy_mail(struct proxy *proxy);
+void proxy_look(struct proxy *proxy);
 void proxy_deadline(struct proxy *proxy);
 
 /* How long the main thread may wait, for poll(). */

@@ -9,10 +9,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client_fd.h"
 #include "link.h"
 #include "log.h"
+#include "move.h"
+#include "parcel.h"
 #include "worker.h"
 
 static struct stats_listener *stats_of(struct upstream *upstream)
@@ -25,35 +28,75 @@ struct origin *upstream_origin(const struct upstream *upstream)
 	return &upstream->post->service->origins[upstream->origin];
 }
 
-int upstream_connect(struct post *post, unsigned int origin, struct link *link,
-		     struct upstream **out)
+static struct upstream *upstream_new(struct post *post, unsigned int origin,
+				     struct link *link)
 {
-	struct origin *to = &post->service->origins[origin];
-	struct ktc_conn_opts opts = to->opts;
-	struct worker *worker = post->worker;
-	struct upstream *upstream = pool_get(&worker->upstream_pool);
-	int err = -ENOMEM;
+	struct upstream *upstream = pool_get(&post->worker->upstream_pool);
 
-	if (upstream) {
-		upstream->post = post;
-		upstream->link = link;
-		upstream->origin = origin;
-		opts.user = upstream;
-		err = ktc_connect(worker->loop, post->service->client, &opts,
-				  &upstream->conn);
-	}
+	if (!upstream)
+		return NULL;
+	upstream->post = post;
+	upstream->link = link;
+	upstream->origin = origin;
+	return upstream;
+}
+
+/* The library has it, or refused it: then the origin is dropped again. */
+static int upstream_begun(struct upstream *upstream, int err,
+			  struct upstream **out)
+{
+	struct post *post = upstream->post;
+
 	if (err) {
-		if (upstream)
-			pool_put(&worker->upstream_pool, upstream);
-		origin_drop(to);
+		origin_drop(upstream_origin(upstream));
+		pool_put(&post->worker->upstream_pool, upstream);
 		return err;
 	}
 	(void)post_get(post);
-	worker->nr_upstreams++;
-	stats_add(&post->stats->connects, 1);
+	post->worker->nr_upstreams++;
 	stats_add(&post->stats->upstream, 1);
 	*out = upstream;
 	return 0;
+}
+
+int upstream_connect(struct post *post, unsigned int origin, struct link *link,
+		     struct upstream **out)
+{
+	struct ktc_conn_opts opts = post->service->origins[origin].opts;
+	struct upstream *upstream = upstream_new(post, origin, link);
+	int err;
+
+	if (!upstream) {
+		origin_drop(&post->service->origins[origin]);
+		return -ENOMEM;
+	}
+	opts.user = upstream;
+	err = ktc_connect(post->worker->loop, post->service->client, &opts,
+			  &upstream->conn);
+	err = upstream_begun(upstream, err, out);
+	if (!err)
+		stats_add(&post->stats->connects, 1);
+	return err;
+}
+
+int upstream_adopt(struct post *post, unsigned int origin, struct link *link,
+		   const struct parcel *parcel, struct upstream **out)
+{
+	struct ktc_conn_opts opts = { .size = sizeof(opts) };
+	struct upstream *upstream = upstream_new(post, origin, link);
+	int err;
+
+	if (!upstream)
+		return -ENOMEM;
+	/* it is there, whatever the limit is */
+	(void)origin_use(&post->service->origins[origin], 0);
+	upstream->adopted = true;
+	upstream->said = true; /* its client is in the middle of it */
+	opts.user = upstream;
+	err = ktc_conn_adopt(post->worker->loop, post->service->client,
+			     parcel->tls_fd, parcel->state, parcel->state_len,
+			     &opts, &upstream->conn);
+	return upstream_begun(upstream, err, out);
 }
 
 int upstream_send(struct upstream *upstream, uint8_t *take, size_t len)
@@ -124,8 +167,9 @@ static void opened(struct upstream *upstream)
 	struct stats_listener *stats = stats_of(upstream);
 
 	upstream->open = true;
-	origin_worked(upstream_origin(upstream));
-	if (!ktc_conn_info(upstream->conn, &info)) {
+	if (!upstream->adopted)
+		origin_worked(upstream_origin(upstream));
+	if (!upstream->adopted && !ktc_conn_info(upstream->conn, &info)) {
 		stats_record(&stats->connect_us, info.connect_us);
 		stats_record(&stats->handshake_us, info.handshake_us);
 		stats_add(info.resumed ? &stats->resumed : &stats->full, 1);
@@ -263,26 +307,15 @@ static void count_plane(struct upstream *upstream)
 		stats_add(&stats->not_kernel[info.why_not_kernel[KTC_RX]], 1);
 }
 
-/* The end: whoever waits for it is told, then it goes. */
-static void closed(struct upstream *upstream, struct ktc_event *ev)
+/* Its last event has been seen: it goes. */
+static void gone(struct upstream *upstream, struct ktc_event *ev)
 {
 	struct post *post = upstream->post;
 	struct worker *worker = post->worker;
-	struct link *link = upstream->link;
 
 	if (upstream->open)
 		count_plane(upstream);
-	if (ev->err && !upstream->ours && !is_usual(upstream, ev->err))
-		failed(upstream, ev->err);
-	if (upstream->state == UPSTREAM_WARM)
-		warm_ended(upstream);
-	else if (upstream->state == UPSTREAM_OPENING && !link)
-		warm_failed(upstream);
-	upstream->link = NULL;
 	stats_sub(&post->stats->upstream, 1);
-	origin_drop(upstream_origin(upstream));
-	if (link)
-		link_lost(link, upstream);
 	timers_del(&worker->timers, &upstream->timer);
 	free(upstream->kept);
 	free(upstream->hello);
@@ -290,6 +323,37 @@ static void closed(struct upstream *upstream, struct ktc_event *ev)
 	pool_put(&worker->upstream_pool, upstream);
 	worker->nr_upstreams--;
 	post_put(post);
+}
+
+/* The end: whoever waits for it is told. */
+static void closed(struct upstream *upstream, struct ktc_event *ev)
+{
+	struct link *link = upstream->link;
+
+	if (ev->err && !upstream->ours && !is_usual(upstream, ev->err))
+		failed(upstream, ev->err);
+	if (upstream->state == UPSTREAM_WARM)
+		warm_ended(upstream);
+	else if (upstream->state == UPSTREAM_OPENING && !link)
+		warm_failed(upstream);
+	upstream->link = NULL;
+	origin_drop(upstream_origin(upstream));
+	if (link)
+		link_lost(link, upstream);
+	gone(upstream, ev);
+}
+
+static void detached(struct upstream *upstream, struct ktc_event *ev)
+{
+	struct link *link = upstream->link;
+
+	upstream->link = NULL;
+	origin_drop(upstream_origin(upstream));
+	if (link)
+		move_detached(link, upstream, ev);
+	else
+		(void)close(ev->fd); /* its client has been cut off */
+	gone(upstream, ev);
 }
 
 void upstream_event(struct worker *worker, struct ktc_event *ev)
@@ -318,6 +382,13 @@ void upstream_event(struct worker *worker, struct ktc_event *ev)
 	case KTC_EV_RELAYED:
 		relayed(upstream, ev);
 		break;
+	case KTC_EV_STAYED:
+		if (upstream->link)
+			move_stayed(upstream->link, ev->err);
+		break;
+	case KTC_EV_DETACHED:
+		detached(upstream, ev);
+		return;
 	case KTC_EV_CLOSED:
 		closed(upstream, ev);
 		return;

@@ -16,6 +16,7 @@
 #include "timers.h"
 
 struct link;
+struct parcel;
 struct post;
 struct worker;
 
@@ -48,6 +49,7 @@ enum upstream_state {
  * @was_warm: waited in the pool
  * @open: OPEN came
  * @said: it has had bytes of ours
+ * @adopted: somebody else made it
  * @client_ended: before the origin did
  * @ours: it ends because we wanted it
  * @why_not_module: enum ktc_reason
@@ -68,6 +70,7 @@ struct upstream {
 	bool was_warm;
 	bool open;
 	bool said;
+	bool adopted;
 	bool client_ended;
 	bool ours;
 	uint8_t why_not_module;
@@ -84,6 +87,19 @@ struct upstream {
  */
 int upstream_connect(struct post *post, unsigned int origin, struct link *link,
 		     struct upstream **out);
+
+/**
+ * upstream_adopt() - go on with a connection of somebody else's
+ * @post: the service
+ * @origin: which of its origins
+ * @link: whose it will be, when OPEN comes
+ * @parcel: the connection; its descriptor for it is taken on success
+ * @out: written on success only
+ *
+ * Return: 0, or as ktc_conn_adopt().
+ */
+int upstream_adopt(struct post *post, unsigned int origin, struct link *link,
+		   const struct parcel *parcel, struct upstream **out);
 
 struct origin *upstream_origin(const struct upstream *upstream);
 

@@ -31,7 +31,8 @@ static struct warm *warm_of(const struct upstream *upstream)
 
 static bool is_over(const struct warm *warm)
 {
-	return warm->post->retired || warm->post->worker->draining;
+	return warm->post->retired || warm->post->worker->draining ||
+	       warm->post->worker->leaving;
 }
 
 /* A timer that is armed for sooner stays. */

@@ -16,6 +16,7 @@
 #include "link.h"
 #include "listen.h"
 #include "log.h"
+#include "move.h"
 #include "upstream.h"
 
 #define RING_ENTRIES 1024
@@ -216,6 +217,36 @@ static void worker_drain(struct worker *worker, bool sweep)
 	}
 }
 
+/* Everything stays as it is for whoever may have to come back. */
+static void worker_leave(struct worker *worker)
+{
+	struct acceptor *acceptor, *next;
+	struct post *post;
+
+	for (acceptor = worker->acceptors; acceptor; acceptor = next) {
+		next = acceptor->next;
+		acceptor_close(acceptor, false);
+	}
+	worker->idle_told = false;
+	move_begin(worker);
+	for (post = worker->posts; post; post = post->next)
+		warm_stop(post);
+}
+
+static void worker_adopt(struct worker *worker, struct parcel *parcel)
+{
+	const struct mail mail = {
+		.type = MAIL_ADOPTED,
+		.worker = worker,
+		.object = parcel,
+		.err = move_adopt(worker, parcel),
+	};
+
+	worker->idle_told = false;
+	while (mail_send(worker->main, &mail))
+		; /* no memory: its sender waits for this one */
+}
+
 static void worker_stop(struct worker *worker)
 {
 	struct link *link, *next;
@@ -256,15 +287,23 @@ static void worker_mail(struct worker *worker)
 	while ((mail = mail_next(&worker->box))) {
 		switch (mail->type) {
 		case MAIL_SERVE:
+			move_end(worker);
 			worker_tell(worker, MAIL_SERVED,
 				    worker_serve(worker, mail->object));
 			break;
 		case MAIL_DRAIN:
+			move_end(worker);
 			worker_drain(worker, true);
 			worker_tell(worker, MAIL_DRAINING, 0);
 			break;
 		case MAIL_STOP:
 			worker_stop(worker);
+			break;
+		case MAIL_LEAVE:
+			worker_leave(worker);
+			break;
+		case MAIL_ADOPT:
+			worker_adopt(worker, mail->object);
 			break;
 		default:
 			break;
@@ -346,10 +385,16 @@ static int worker_events(struct worker *worker)
 	return n;
 }
 
-static bool worker_is_over(const struct worker *worker)
+static bool worker_is_over(struct worker *worker)
 {
-	return worker->draining && !worker->nr_links &&
-	       !worker->nr_upstreams && !worker->acceptors;
+	bool idle = !worker->nr_links && !worker->nr_upstreams &&
+		    !worker->acceptors;
+
+	if (idle && worker->leaving && !worker->idle_told) {
+		worker->idle_told = true;
+		worker_tell(worker, MAIL_IDLE, 0);
+	}
+	return idle && worker->draining;
 }
 
 static int worker_run(struct worker *worker)

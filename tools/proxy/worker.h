@@ -87,6 +87,9 @@ struct post {
  * @skip_success: the ring need not tell of what went well
  * @draining: no new clients; ends with the last one
  * @stopping: what is left was cut off
+ * @leaving: for a successor: what can go is given away
+ * @idle_told: MAIL_IDLE was sent
+ * @move_timer: when to ask those that stayed again
  */
 struct worker {
 	alignas(64) unsigned int index;
@@ -116,6 +119,9 @@ struct worker {
 	bool skip_success;
 	bool draining;
 	bool stopping;
+	bool leaving;
+	bool idle_told;
+	struct timer move_timer;
 };
 
 /**
