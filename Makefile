@@ -102,6 +102,8 @@ TOOL_TESTS := $(patsubst tools/%.c,$(O)/%,$(wildcard tools/*/*_test.c))
 SELF_TESTS := $(UNIT_TESTS) $(FAULT_TESTS) $(KERNEL_TESTS) $(TORTURE_TESTS) \
 	$(LIB_TESTS) $(KMOD_TESTS)
 E2E_TESTS := $(wildcard selftests/e2e/*_test.sh)
+# Minutes, on this machine only.
+E2E_LONG := $(wildcard selftests/e2e/*_long.sh)
 MKCERTS := $(patsubst selftests/lib/%.c,$(O)/%,\
 	$(wildcard selftests/lib/mkcerts.c))
 
@@ -246,7 +248,7 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 # Each prints KTAP and ends in one line "N passed, N failed, N skipped".
 # Building comes in a make of its own, so that set-up is over before it.
 .PHONY: setup check check-native check-vm check-kmod check-debug-kernel \
-	check-upstream kmods check-asan check-ubsan check-tsan check-san-run \
+	check-upstream check-proxy kmods check-asan check-ubsan check-tsan check-san-run \
 	torture demo bench-relay bench-proxy style layers
 
 RUN_TESTS := tools/dev/run-tests
@@ -321,6 +323,11 @@ check-upstream:
 	@tools/dev/setup all
 	@$(MAKE) kmod KERNEL=uml >&2
 	@$(RUN_TESTS) -t 900 selftests/vm/upstream | $(SUM)
+
+check-proxy:
+	@tools/dev/setup proxy
+	@$(MAKE) $(JOBS) lib tools $(MKCERTS)
+	@$(RUN_TESTS) -t 600 $(filter %/proxy_%,$(E2E_TESTS) $(E2E_LONG)) | $(SUM)
 
 check-asan check-ubsan check-tsan: check-%:
 	@$(MAKE) O=build/$* SAN=$(san-$*) check-san-run
@@ -494,6 +501,7 @@ clean:
 #: check-debug-kernel the same on a kernel that looks for faults (User Mode
 #:                    Linux with KASAN, lockdep and others; built once)
 #: check-upstream     the kernel's test of kTLS, with and without the module
+#: check-proxy        ktc-proxy with real clients and servers, the long ones too
 #: check-asan         unit and fault tests under AddressSanitizer
 #: check-ubsan        the same under UndefinedBehaviorSanitizer
 #: check-tsan         the same under ThreadSanitizer

@@ -55,7 +55,7 @@ test_many_idle_connections()
 	busy echo -n 1 -b 10k --half-close || fail "one more"
 	release
 	expect "served at the end" "$many" "$(json done)"
-	expect_metric 0 clients
+	await_s 60 metric_is 0 clients || fail "$(metric clients) are left"
 	expect_metric 0 upstream_connections
 }
 

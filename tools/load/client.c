@@ -263,6 +263,8 @@ static int stop(struct client *c, uint64_t now)
 	c->stop_ns = now;
 	if (c->phase == HELD)
 		return release(c, now);
+	if (c->phase == ENDING)
+		return 0;
 	for (i = 0; !err && i < c->opts->at_once; i++)
 		if (c->slots[i].open && !c->slots[i].conn.stopped) {
 			conn_stop(&c->slots[i].conn, c->plan);
@@ -293,14 +295,18 @@ static int look(struct client *c, uint64_t now)
 	return 0;
 }
 
-static int hold(struct client *c)
+static int hold(struct client *c, uint64_t now)
 {
+	int err;
+
 	c->phase = HELD;
 	c->sums.held = c->kept;
 	printf("held %llu\n", (unsigned long long)c->kept);
 	if (fflush(stdout))
 		return -errno;
-	return watch(c, EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, ON_STDIN);
+	err = watch(c, EPOLL_CTL_ADD, STDIN_FILENO, EPOLLIN, ON_STDIN);
+	/* a file or /dev/null, at whose end we are already */
+	return err == -EPERM ? release(c, now) : err;
 }
 
 /* true when there is nothing more to wait for */
@@ -313,7 +319,7 @@ static bool is_over(struct client *c, uint64_t now, int *err)
 		*err = end_phase(c, now);
 	else if (c->phase == MEASURED && no_more && c->plan->keep &&
 		 c->over + c->kept == c->begun)
-		*err = hold(c);
+		*err = hold(c, now);
 	else
 		return c->phase != WARM_UP && no_more &&
 		       c->nr_idle == c->opts->at_once;
