@@ -83,7 +83,7 @@ TEST_LIB_SRC := $(filter-out %/mkcerts.c,\
 	$(call not_test,$(wildcard selftests/lib/*.c)))
 COMMON_SRC := $(call not_test,$(wildcard tools/common/*.c))
 TOOL_DIRS := $(patsubst tools/%/,%,\
-	$(sort $(dir $(wildcard tools/bench/*.c tools/proxy/*.c \
+	$(sort $(dir $(wildcard tools/bench/*.c tools/load/*.c tools/proxy/*.c \
 	tools/doctor/*.c))))
 EXAMPLES := $(patsubst tools/example/%.c,$(O)/%,$(wildcard tools/example/*.c))
 TOOLS := $(addprefix $(O)/ktc-,$(TOOL_DIRS)) $(EXAMPLES)
@@ -102,6 +102,8 @@ TOOL_TESTS := $(patsubst tools/%.c,$(O)/%,$(wildcard tools/*/*_test.c))
 SELF_TESTS := $(UNIT_TESTS) $(FAULT_TESTS) $(KERNEL_TESTS) $(TORTURE_TESTS) \
 	$(LIB_TESTS) $(KMOD_TESTS)
 E2E_TESTS := $(wildcard selftests/e2e/*_test.sh)
+# Minutes, on this machine only.
+E2E_LONG := $(wildcard selftests/e2e/*_long.sh)
 MKCERTS := $(patsubst selftests/lib/%.c,$(O)/%,\
 	$(wildcard selftests/lib/mkcerts.c))
 
@@ -246,8 +248,8 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 # Each prints KTAP and ends in one line "N passed, N failed, N skipped".
 # Building comes in a make of its own, so that set-up is over before it.
 .PHONY: setup check check-native check-vm check-kmod check-debug-kernel \
-	check-upstream kmods check-asan check-ubsan check-tsan check-san-run \
-	torture demo bench-relay style layers
+	check-upstream check-proxy kmods check-asan check-ubsan check-tsan check-san-run \
+	torture demo bench-relay bench-proxy style layers
 
 RUN_TESTS := tools/dev/run-tests
 SUM := tools/dev/ktap-sum
@@ -323,6 +325,11 @@ check-upstream:
 	@$(MAKE) kmod KERNEL=uml >&2
 	@$(RUN_TESTS) -t 900 selftests/vm/upstream | $(SUM)
 
+check-proxy:
+	@tools/dev/setup proxy
+	@$(MAKE) $(JOBS) lib tools $(MKCERTS)
+	@$(RUN_TESTS) -t 600 $(filter %/proxy_%,$(E2E_TESTS) $(E2E_LONG)) | $(SUM)
+
 check-asan check-ubsan check-tsan: check-%:
 	@$(MAKE) O=build/$* SAN=$(san-$*) check-san-run
 
@@ -351,6 +358,11 @@ bench-relay:
 	@tools/dev/setup demo
 	@$(MAKE) $(JOBS) all
 	@RELAY_KERNEL=$(KERNEL) selftests/e2e/relay-bench.sh
+
+bench-proxy:
+	@tools/dev/setup proxy
+	@$(MAKE) $(JOBS) lib tools $(MKCERTS)
+	@selftests/e2e/proxy-bench.sh $(PROXY_BENCH)
 
 style:
 	@tools/dev/setup style
@@ -480,6 +492,8 @@ clean:
 #:                    KERNEL=6.1, 6.12, 7.3, uml or uml-debug: see VMs
 #: demo               a TLS server in a VM, and what the library does with it
 #: bench-relay        what a relay costs, in a VM; KERNEL=, after make kmod
+#: bench-proxy        ktc-proxy beside nginx, haproxy and stunnel; options in
+#:                    PROXY_BENCH="--rounds 5 ..."
 #: check              all tests, here and in VMs (kernels 6.1 and 7.3; those of
 #:                    the module on 6.1)
 #: check-native       only those that need no VM
@@ -488,6 +502,7 @@ clean:
 #: check-debug-kernel the same on a kernel that looks for faults (User Mode
 #:                    Linux with KASAN, lockdep and others; built once)
 #: check-upstream     the kernel's test of kTLS, with and without the module
+#: check-proxy        ktc-proxy with real clients and servers, the long ones too
 #: check-asan         unit and fault tests under AddressSanitizer
 #: check-ubsan        the same under UndefinedBehaviorSanitizer
 #: check-tsan         the same under ThreadSanitizer

@@ -34,6 +34,7 @@ origin_port=
 
 cleanup()
 {
+	stop_more
 	stop_s_server
 	stop_origin
 	[ -z "$dir" ] || rm -rf "$dir"
@@ -60,6 +61,12 @@ await()
 		[ "$await_tries" -gt 0 ] || return 1
 		sleep 0.02
 	done
+}
+
+# What a script starts beside these, it stops here.
+stop_more()
+{
+	:
 }
 
 # --- servers ----------------------------------------------------------------
@@ -249,11 +256,18 @@ expect()
 	[ "$2" = "$3" ] || fail "$1: expected $2, got $3"
 }
 
-# run_tests FUNCTION[:ARGUMENT]...: each in a shell of its own, with which the
+# run_tests FUNCTION[:ARGUMENT]...: each, or those whose names have
+# KTC_TEST_ONLY in them, in a shell of its own, with which the
 # servers it started end. A test is named like its function, with its
 # arguments behind it.
 run_tests()
 {
+	for test_spec; do
+		shift
+		case $test_spec in
+		*"${KTC_TEST_ONLY-}"*) set -- "$@" "$test_spec" ;;
+		esac
+	done
 	echo "KTAP version 1"
 	echo "1..$#"
 	tests_run=0
@@ -267,7 +281,7 @@ run_tests()
 		rm -f "$dir/skip"
 		# The shell ignores -e below "||", so a test says "|| fail".
 		# shellcheck disable=SC2086 # a list of words
-		(trap 'stop_s_server; stop_origin' EXIT
+		(trap 'stop_more; stop_s_server; stop_origin' EXIT
 			$test_args) </dev/null >&2 || test_rc=$?
 		case $test_rc in
 		0) echo "ok $tests_run $test_name" ;;

@@ -1,0 +1,175 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# An upgrade of ktc-proxy: a new process succeeds the old one by its control
+# socket while connections are busy. On the kernel plane they move and go on,
+# every byte compared; on the user plane the old process serves them to their
+# end. Nobody is refused in between, and tickets come along.
+
+set -eu
+# shellcheck source=selftests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+make_scratch
+# shellcheck source=selftests/e2e/proxy-lib.sh
+. "$e2e/proxy-lib.sh"
+
+# A new process with the settings of the old one. Sets next_pid, and
+# next_metrics, of a place of its own.
+succeed()
+{
+	next_metrics=$(free_port)
+	# shellcheck disable=SC2086 # words
+	in_background next "$proxy" $proxy_options --ca "$ca" \
+		--control "$dir/control" --takeover "$dir/control" \
+		--metrics "127.0.0.1:$next_metrics" \
+		--listen "127.0.0.1:$proxy_port" --to "127.0.0.1:$tls_port" \
+		"$@"
+	await_s 20 has_line '"event": "started"' "$dir/next.err" || {
+		cat "$dir/next.err" "$proxy_log" >&2
+		fail "the successor does not start"
+	}
+}
+
+start_first()
+{
+	start_bytes
+	start_proxy --to "127.0.0.1:$tls_port" --control "$dir/control" "$@"
+}
+
+# keep_busy COUNT: that many connections, each sending and comparing all the
+# time
+keep_busy()
+{
+	in_background flow "$load" echo "127.0.0.1:$proxy_port" -c "$1" \
+		-d 280s --half-close --timeout 60s
+	await_s 120 metric_is "$1" clients || fail "no clients"
+	bytes_move || fail "no bytes"
+}
+
+# The proxy counts bytes when a connection ends: loopback knows before that.
+loopback_bytes()
+{
+	awk '$1 == "lo:" { print $2 }' /proc/net/dev
+}
+
+bytes_move()
+{
+	before=$(loopback_bytes)
+	await_s 30 has_moved_more
+}
+
+has_moved_more()
+{
+	[ "$(loopback_bytes)" -gt $((before + 8000000)) ]
+}
+
+# stop_busy COUNT: they end in order, and each had all its bytes
+stop_busy()
+{
+	kill -TERM "$flow_pid"
+	expect_ended flow 0
+	cp "$dir/flow.out" "$dir/json"
+	expect "connections complete" "$1" "$(json done)"
+	expect "connections with wrong bytes" 0 "$(json failures.wrong)"
+	expect "bytes that came back" "$(json sent_bytes)" \
+		"$(json got_bytes)"
+	say "$1 connections, $(json got_bytes) bytes compared"
+}
+
+# COUNT busy connections across an upgrade on the kernel plane.
+test_busy_connections_move()
+{
+	need_ktls
+	need_metrics
+	start_first --plane always
+	keep_busy "$1"
+	succeed --plane always
+	await_s 60 proxy_has_ended || {
+		cat "$proxy_log" "$dir/next.err" >&2
+		fail "the old one does not end"
+	}
+	expect_ended proxy 0
+	metrics_port=$next_metrics
+	expect_metric "$1" adopted_total
+	expect_metric "$1" clients
+	bytes_move || fail "no more bytes moved"
+	stop_busy "$1"
+	expect_metric 0 clients
+}
+
+# On the user plane they stay with the old process, which serves them to their
+# end; new ones are the new process's.
+test_user_plane_drains()
+{
+	need_metrics
+	start_first --plane never
+	keep_busy 8
+	succeed --plane never
+	busy echo -c 4 -n 20 -b 10k --half-close --timeout 10s || {
+		cat "$proxy_log" "$dir/next.err" >&2
+		fail "a new client"
+	}
+	# the old one may have been given some of them by its last accept
+	by_old=$(metric clients_accepted_total)
+	old_metrics=$metrics_port
+	metrics_port=$next_metrics
+	by_next=$(metric clients_accepted_total)
+	metrics_port=$old_metrics
+	expect "clients of both" 28 $((by_old + by_next))
+	[ "$by_next" -gt 0 ] || fail "the new one got none"
+	kill -0 "$proxy_pid" 2>/dev/null || fail "the old one left its clients"
+	stop_busy 8
+	await_s 20 proxy_has_ended || fail "the old one does not end"
+	expect_ended proxy 0
+}
+
+# Clients come all the time: none is refused, none waits for long.
+test_nobody_is_refused_meanwhile()
+{
+	need_metrics
+	start_first --plane "$1"
+	in_background storm "$load" echo "127.0.0.1:$proxy_port" -c 8 \
+		-d 280s -b 4k --half-close
+	await_s 20 metric_is_over 50 clients_accepted_total || fail "no load"
+	succeed --plane "$1"
+	metrics_port=$next_metrics
+	await_s 20 metric_is_over 50 clients_accepted_total || fail "no load"
+	kill -TERM "$storm_pid"
+	expect_ended storm 0
+	cp "$dir/storm.out" "$dir/json"
+	expect "refused or cut" 0 "$(json failed)"
+	expect "full handshakes of the successor" yes "$(metric \
+		handshakes_total 'kind="full"' |
+		awk '{ print $1 <= 8 ? "yes" : $1 }')"
+}
+
+metric_is_over()
+{
+	[ "$(metric "$2" "${3-}")" -gt "$1" ]
+}
+
+# A successor that cannot start: the old one serves on.
+test_successor_that_fails()
+{
+	need_metrics
+	start_first --plane never
+	keep_busy 4
+	rc=0
+	# shellcheck disable=SC2086 # words
+	timeout 30 "$proxy" $proxy_options --ca "$ca" \
+		--takeover "$dir/control" --metrics 192.0.2.1:1 \
+		--listen "127.0.0.1:$proxy_port" --to "127.0.0.1:$tls_port" \
+		>/dev/null 2>"$dir/next.err" || rc=$?
+	[ "$rc" != 0 ] || fail "it should have failed"
+	busy echo -c 2 -n 4 -b 10k --half-close || fail "a new client"
+	stop_busy 4
+	stop_proxy
+}
+
+many=200
+run_tests \
+	test_user_plane_drains \
+	test_nobody_is_refused_meanwhile:never \
+	test_nobody_is_refused_meanwhile:always \
+	test_successor_that_fails \
+	test_busy_connections_move:$many

@@ -1,0 +1,261 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# ktc-proxy between clients and servers that people run: every byte arrives,
+# both ways, on each record plane, whoever ends first and however; who is slow
+# or silent holds up nobody; what it counts is what happened.
+
+set -eu
+# shellcheck source=selftests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+make_scratch
+# shellcheck source=selftests/e2e/proxy-lib.sh
+. "$e2e/proxy-lib.sh"
+
+need_plane()
+{
+	[ "$1" = never ] || need_ktls
+}
+
+# Both ways at once, with half-close; the numbers agree.
+test_every_byte_comes_back()
+{
+	need_plane "$1"
+	need_metrics
+	start_bytes
+	start_proxy --to "127.0.0.1:$tls_port" --plane "$1" --auto-bytes 64k \
+		--tls-max "$2"
+	busy echo -c 8 -n 16 -b 1M --half-close || fail "ktc-load"
+	expect "complete" 16 "$(json done)"
+	expect_metric 16 clients_accepted_total
+	expect_metric 0 clients
+	expect_metric 16 clients_ended_total 'reason="done"'
+	expect_metric $((16 << 20)) bytes_total 'direction="to_client"'
+	expect_metric $((16 << 20)) bytes_total 'direction="to_origin"'
+	case $1 in
+	never) expect_metric 16 planes_total 'plane="user"' ;;
+	always) expect_metric 16 planes_total 'plane="kernel"' ;;
+	auto) expect_metric 16 planes_total ;;
+	esac
+	expect_metric 16 handshakes_total
+	expect_metric 0 upstream_errors_total
+	expect_metric 0 upstream_connections
+}
+
+# A file by curl, compared by its checksum.
+test_download_by_curl()
+{
+	need_plane "$1"
+	need_metrics
+	start_origin --tls any
+	dd if=/dev/urandom of="$dir/origin/www/big" bs=64k count=64 \
+		2>/dev/null || fail "no file"
+	start_proxy --to "127.0.0.1:$origin_port" --plane "$1"
+	curl -s -m 60 -o "$dir/file" "http://127.0.0.1:$proxy_port/big" ||
+		fail "curl"
+	expect "checksum" \
+		"$(sha256sum <"$dir/origin/www/big")" \
+		"$(sha256sum <"$dir/file")"
+	plane=kernel
+	[ "$1" != never ] || plane=user
+	expect_metric 1 planes_total "plane=\"$plane\""
+}
+
+# An origin that ends first still gets what the client sends after that.
+test_origin_half_closes()
+{
+	need_plane "$1"
+	start_bytes --what source -b 300k
+	start_proxy --to "127.0.0.1:$tls_port" --plane "$1"
+	busy echo -c 4 -n 4 -b 200k --down 300k --wait-eof --half-close ||
+		fail "ktc-load"
+	expect "complete" 4 "$(json done)"
+	await plain_has 4 'done 204800 307200' || {
+		cat "$dir/plain.out" >&2
+		fail "the server did not get all after its own end"
+	}
+}
+
+plain_has()
+{
+	[ "$(grep -c "^$2" "$dir/plain.out")" = "$1" ]
+}
+
+test_resets_of_clients_are_theirs_alone()
+{
+	need_plane "$1"
+	need_metrics
+	start_bytes
+	start_proxy --to "127.0.0.1:$tls_port" --plane "$1"
+	in_background other "$load" echo "127.0.0.1:$proxy_port" -c 4 -n 4 \
+		-b 2M --half-close
+	busy echo -c 4 -n 12 -b 1M --reset-after 100k || fail "ktc-load"
+	expect "reset" 12 "$(json was_reset)"
+	expect_ended other 0
+	expect_metric 16 clients_accepted_total
+	expect_metric 0 clients
+	expect_metric 4 clients_ended_total 'reason="done"'
+	expect_metric 12 clients_ended_total 'reason="client"'
+	expect_metric 0 upstream_connections
+}
+
+# The origin vanishes in the middle: the client is not told a clean end.
+test_origin_that_vanishes_is_no_clean_end()
+{
+	start_bytes --what reset
+	start_proxy --to "127.0.0.1:$tls_port"
+	busy echo -c 2 -n 6 -b 100k --half-close --fail-ok || fail "ktc-load"
+	expect "complete" 0 "$(json done)"
+	expect "told" 6 $(($(json failures.reset) + $(json failures.eof)))
+}
+
+# More than sockets hold; emulation is slow.
+more=32M
+[ "${KTC_TEST_LANE-}" != vm ] || more=8M
+
+# A client that reads nothing stops its own connection, and no other.
+test_client_that_never_reads()
+{
+	need_plane "$1"
+	start_bytes --what source -b "$more"
+	start_proxy --to "127.0.0.1:$tls_port" --plane "$1"
+	in_background stuck "$load" echo "127.0.0.1:$proxy_port" -c 4 -n 4 \
+		-b 0 --down "$more" --no-read
+	busy echo -c 2 -n 2 -b 0 --down "$more" --wait-eof || fail "ktc-load"
+	expect "complete" 2 "$(json done)"
+	kill -0 "$stuck_pid" 2>/dev/null || fail "the stuck ones were ended"
+	expect "memory is bounded" yes "$(awk '$1 == "VmRSS:" {
+		print $2 < 100000 ? "yes" : $2 " kB" }' \
+		"/proc/$proxy_pid/status")"
+}
+
+# An origin that reads nothing.
+test_origin_that_never_reads()
+{
+	start_bytes --what mute
+	start_proxy --to "127.0.0.1:$tls_port"
+	in_background stuck "$load" echo "127.0.0.1:$proxy_port" -c 4 -n 4 \
+		-b 64M --timeout 2s --fail-ok
+	expect_ended stuck 0
+	cp "$dir/stuck.out" "$dir/json"
+	expect "stopped" 4 "$(json failures.timeout)"
+	expect "less than all was taken" yes "$(awk -v n="$(json sent_bytes)" \
+		'BEGIN { print n < 4 * 2 ^ 26 ? "yes" : n }')"
+	expect "memory is bounded" yes "$(awk '$1 == "VmRSS:" {
+		print $2 < 100000 ? "yes" : $2 " kB" }' \
+		"/proc/$proxy_pid/status")"
+}
+
+# No PROXY header in time, half of one, or nonsense: cut. With one: served.
+test_clients_without_header_are_cut()
+{
+	need_metrics
+	start_bytes
+	start_proxy --to "127.0.0.1:$tls_port" --proxy-in \
+		--header-timeout 300ms
+	printf 'PROXY TCP4 192.0.2.1 192.0.2.2 1 ' >"$dir/half"
+	printf 'GET / HTTP/1.0\r\n\r\n' >"$dir/nonsense"
+	printf 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n' >"$dir/good"
+	: >"$dir/silent"
+	for prefix in silent half nonsense; do
+		busy echo -c 4 -n 4 --prefix "$dir/$prefix" -b 0 --down 1 \
+			--fail-ok || fail "ktc-load"
+		expect "served with $prefix" 0 "$(json done)"
+		expect "cut with $prefix" 4 \
+			$(($(json failures.eof) + $(json failures.reset)))
+	done
+	expect_metric 12 clients_ended_total 'reason="header"'
+	expect_metric 0 upstream_connects_total
+	busy echo -c 4 -n 4 --prefix "$dir/good" -b 10k --half-close ||
+		fail "with a header"
+	expect "served with a header" 4 "$(json done)"
+}
+
+test_unix_socket()
+{
+	command -v curl >/dev/null || skip "no curl here"
+	start_origin --tls any
+	start_proxy --listen "unix:$dir/socket" --listen-mode 0600 \
+		--to "127.0.0.1:$origin_port"
+	expect "answer" ok "$(curl -s -m 10 --unix-socket "$dir/socket" \
+		http://localhost/)"
+	expect "mode" srw------- "$(ls -l "$dir/socket" | cut -c 1-10)"
+}
+
+# Its own count, and the origin's log.
+test_connections_are_resumed()
+{
+	need_metrics
+	start_origin --tls "$1"
+	start_proxy --to "127.0.0.1:$origin_port"
+	busy get -n 1 || fail "ktc-load"
+	busy get -c 1 -n 40 || fail "ktc-load"
+	expect "resumed by nginx's log" 40 "$(log_count 41 reused r)"
+	expect_metric 40 handshakes_total 'kind="resumed"'
+	expect_metric 1 handshakes_total 'kind="full"'
+	expect_metric 1 not_resumed_total 'reason="no_session"'
+}
+
+# SIGTERM: no new clients, those there are served to their end.
+test_sigterm_drains()
+{
+	need_plane "$1"
+	start_bytes
+	start_proxy --to "127.0.0.1:$tls_port" --plane "$1"
+	mkfifo "$dir/go"
+	"$load" echo "127.0.0.1:$proxy_port" -c 20 -n 20 -b 50k --hold \
+		<"$dir/go" >"$dir/held.out" 2>"$dir/held.err" &
+	held_pid=$!
+	more_pids="$more_pids $held_pid"
+	exec 4>"$dir/go"
+	rm "$dir/go"
+	await has_line '^held 20' "$dir/held.out" || fail "not held"
+	kill -TERM "$proxy_pid"
+	await has_line '"event": "draining"' "$proxy_log" || fail "no drain"
+	await no_listener || fail "it still listens"
+	kill -0 "$proxy_pid" || fail "it did not wait for its clients"
+	exec 4>&-
+	expect_ended held 0
+	sed 1d "$dir/held.out" >"$dir/json"
+	expect "served to their end" 20 "$(json done)"
+	await proxy_has_ended || fail "it does not end"
+	expect_ended proxy 0
+}
+
+no_listener()
+{
+	! is_listening "$proxy_port"
+}
+
+# Not for ever: --drain is the limit, and the exit status says that it was met.
+test_drain_has_a_limit()
+{
+	start_bytes
+	start_proxy --to "127.0.0.1:$tls_port" --drain 200ms
+	in_background stuck "$load" echo "127.0.0.1:$proxy_port" -c 4 -n 4 \
+		-d 60s --fail-ok
+	await_s 20 metric_is 4 clients || fail "no clients"
+	kill -TERM "$proxy_pid"
+	await proxy_has_ended || fail "it does not end"
+	expect_ended proxy 1
+}
+
+run_tests \
+	test_every_byte_comes_back:never:1.3 \
+	test_every_byte_comes_back:never:1.2 \
+	test_every_byte_comes_back:auto:1.3 \
+	test_every_byte_comes_back:always:1.3 \
+	test_every_byte_comes_back:always:1.2 \
+	test_download_by_curl:never test_download_by_curl:auto \
+	test_download_by_curl:always \
+	test_origin_half_closes:never test_origin_half_closes:always \
+	test_resets_of_clients_are_theirs_alone:never \
+	test_resets_of_clients_are_theirs_alone:always \
+	test_origin_that_vanishes_is_no_clean_end \
+	test_client_that_never_reads:never test_client_that_never_reads:always \
+	test_origin_that_never_reads \
+	test_clients_without_header_are_cut \
+	test_unix_socket \
+	test_connections_are_resumed:1.2 test_connections_are_resumed:1.3 \
+	test_sigterm_drains:never test_sigterm_drains:always \
+	test_drain_has_a_limit
