@@ -171,6 +171,61 @@ test_clients_without_header_are_cut()
 	expect "served with a header" 4 "$(json done)"
 }
 
+# nginx that wants a PROXY header before the handshake, and says what it had.
+start_header_origin()
+{
+	tls_port=$(free_port)
+	cat >"$dir/tls.conf" <<-END_OF_CONF
+	pid $dir/tls.pid;
+	error_log $dir/tls.log;
+	events { }
+	http {
+		access_log off;
+		client_body_temp_path $dir/body;
+		proxy_temp_path $dir/proxy;
+		fastcgi_temp_path $dir/fastcgi;
+		uwsgi_temp_path $dir/uwsgi;
+		scgi_temp_path $dir/scgi;
+		server {
+			listen 127.0.0.1:$tls_port ssl proxy_protocol;
+			ssl_certificate $dir/certs/server.pem;
+			ssl_certificate_key $dir/certs/server.key;
+			location / {
+				return 200 "\$proxy_protocol_addr\n";
+			}
+		}
+	}
+	END_OF_CONF
+	nginx -p "$dir" -e "$dir/tls.log" -c "$dir/tls.conf" </dev/null \
+		>"$dir/tls.start" 2>&1 || {
+		cat "$dir/tls.start" >&2
+		fail "nginx does not start"
+	}
+	await is_listening "$tls_port" || fail "nginx does not listen"
+}
+
+# told FILE: what the origin says to a client that sends that
+told()
+{
+	busybox nc 127.0.0.1 "$proxy_port" <"$1" | tail -n 1
+}
+
+# Our client's own address, or the one that its header has.
+test_origin_is_told_the_client()
+{
+	command -v nginx >/dev/null || skip "no nginx here"
+	command -v busybox >/dev/null || skip "no busybox here"
+	start_header_origin
+	printf 'GET / HTTP/1.0\r\n\r\n' >"$dir/without"
+	printf 'PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n' >"$dir/with"
+	cat "$dir/without" >>"$dir/with"
+	start_proxy --to "127.0.0.1:$tls_port" --proxy-out "$1"
+	expect "its own address" 127.0.0.1 "$(told "$dir/without")"
+	stop_proxy
+	start_proxy --to "127.0.0.1:$tls_port" --proxy-out "$1" --proxy-in
+	expect "its header's address" 192.0.2.1 "$(told "$dir/with")"
+}
+
 test_unix_socket()
 {
 	command -v curl >/dev/null || skip "no curl here"
@@ -255,6 +310,7 @@ run_tests \
 	test_client_that_never_reads:never test_client_that_never_reads:always \
 	test_origin_that_never_reads \
 	test_clients_without_header_are_cut \
+	test_origin_is_told_the_client:v1 test_origin_is_told_the_client:v2 \
 	test_unix_socket \
 	test_connections_are_resumed:1.2 test_connections_are_resumed:1.3 \
 	test_sigterm_drains:never test_sigterm_drains:always \

@@ -388,6 +388,7 @@ static void event(struct worker *w, struct ktc_event *ev)
 	case KTC_EV_TICKET:
 	case KTC_EV_REKEYED:
 	case KTC_EV_RELAYED:
+	case KTC_EV_STAYED:
 	case KTC_EV_DETACHED:
 		break;
 	}

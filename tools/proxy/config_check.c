@@ -201,6 +201,10 @@ static void check_listener(struct config_build *build,
 	unsigned int before = build->nr_problems;
 
 	check_present(build, l);
+	if (l->warm && l->proxy_out != CONFIG_PROXY_NONE)
+		complain(build, l, "warm",
+			 "goes not with proxy-out: its header names a client "
+			 "before the handshake");
 	check_trust(build, l);
 	check_numbers(build, l);
 	check_tickets(build, l);

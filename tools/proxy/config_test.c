@@ -215,6 +215,9 @@ static void wrong_lines_say_what_is_wrong(void)
 							"tls-max" },
 		{ PLACES "--retry 2m --retry-max 1m", "--retry: is above "
 						      "retry-max" },
+		{ PLACES "--warm 1 --proxy-out v1",
+		  "--warm: goes not with proxy-out: its header names a client "
+		  "before the handshake" },
 		{ PLACES "--warm 9 --origin-max 8", "--warm: is above "
 						    "origin-max" },
 		{ "--listen :80 --to unix:/o", "--sni: is missing: \"unix:/o\" "
@@ -445,7 +448,7 @@ static void both_sources_say_the_same(void)
 		{ "relay-module", "off" },     { "sessions", "77" },
 		{ "full-per-s", "9" },	       { "full-at-once", "8" },
 		{ "warm", "3" },	       { "warm-idle", "4" },
-		{ "proxy-out", "v1" },	       { "clients-max", "5" },
+		{ "clients-max", "5" },
 		{ "origin-max", "6" },	       { "connect-timeout", "250ms" },
 		{ "handshake-timeout", "3" },  { "header-timeout", "1" },
 		{ "idle", "2m" },	       { "lifetime", "20m" },

@@ -10,19 +10,12 @@
 
 /* Who the client is: by the header that it came with, or by its socket. */
 static int find_ends(const struct config_listener *listener, int fd,
-		     const uint8_t *buf, size_t len, struct proxy_header *out,
-		     size_t *used)
+		     const uint8_t *buf, size_t len, struct proxy_header *out)
 {
-	int n = 0;
-
 	out->local = true;
-	if (listener->proxy_in) {
-		n = proxy_header_parse(buf, len, out);
-		if (n <= 0)
-			return -EPROTO;
-	}
-	*used = (size_t)n;
-	if (!out->local || listener->proxy_out == CONFIG_PROXY_NONE)
+	if (listener->proxy_in && proxy_header_parse(buf, len, out) <= 0)
+		return -EPROTO;
+	if (!out->local)
 		return 0;
 	out->src_len = sizeof(out->src);
 	out->dst_len = sizeof(out->dst);
@@ -32,36 +25,37 @@ static int find_ends(const struct config_listener *listener, int fd,
 	return 0;
 }
 
-int hello_make(const struct config_listener *listener, int fd,
-	       const uint8_t *buf, size_t len, uint8_t **out, size_t *out_len)
+int hello_preamble(const struct config_listener *listener, int fd,
+		   const uint8_t *buf, size_t len, uint8_t *out)
 {
 	struct proxy_header ends = { 0 };
-	uint8_t *hello;
-	size_t used;
-	int n;
+	int err;
 
-	n = find_ends(listener, fd, buf, len, &ends, &used);
-	if (n)
-		return n;
-	if (listener->proxy_out == CONFIG_PROXY_NONE && used == len) {
-		*out = NULL;
-		*out_len = 0;
-		return 0;
+	err = find_ends(listener, fd, buf, len, &ends);
+	if (err)
+		return err;
+	return proxy_header_write((enum config_proxy)listener->proxy_out,
+				  (const struct sockaddr *)&ends.src,
+				  (const struct sockaddr *)&ends.dst, out,
+				  PROXY_HEADER_OUT_MAX);
+}
+
+int hello_rest(const uint8_t *buf, size_t len, uint8_t **out, size_t *out_len)
+{
+	struct proxy_header ends;
+	int used = proxy_header_parse(buf, len, &ends);
+	uint8_t *rest = NULL;
+
+	if (used <= 0)
+		return -EPROTO;
+	len -= (size_t)used;
+	if (len) {
+		rest = malloc(len);
+		if (!rest)
+			return -ENOMEM;
+		memcpy(rest, buf + used, len);
 	}
-	hello = malloc(PROXY_HEADER_OUT_MAX + len - used);
-	if (!hello)
-		return -ENOMEM;
-	n = proxy_header_write((enum config_proxy)listener->proxy_out,
-			       (const struct sockaddr *)&ends.src,
-			       (const struct sockaddr *)&ends.dst, hello,
-			       PROXY_HEADER_OUT_MAX);
-	if (n < 0) {
-		free(hello);
-		return n;
-	}
-	if (len > used)
-		memcpy(hello + n, buf + used, len - used);
-	*out = hello;
-	*out_len = (size_t)n + len - used;
+	*out = rest;
+	*out_len = len;
 	return 0;
 }

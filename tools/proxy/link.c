@@ -323,18 +323,16 @@ static void greet(struct link *link)
 	link->busy = true;
 }
 
-/* What the origin is told first. False: then the link is over. */
+/* What came with the client's header. False: then the link is over. */
 static bool say_hello(struct link *link)
 {
-	const struct config_listener *listener = listener_of(link);
 	uint8_t *hello;
 	size_t len;
 	int err;
 
-	if (!listener->proxy_in && listener->proxy_out == CONFIG_PROXY_NONE)
+	if (!link->buf)
 		return true;
-	err = hello_make(listener, link->fd, link->buf, link->len, &hello,
-			 &len);
+	err = hello_rest(link->buf, link->len, &hello, &len);
 	if (!err && hello) {
 		err = upstream_send(link->upstream, hello, len);
 		free(link->buf);

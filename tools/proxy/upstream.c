@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "client_fd.h"
+#include "hello.h"
 #include "link.h"
 #include "log.h"
+#include "proxy_header.h"
 #include "move.h"
 #include "parcel.h"
 #include "worker.h"
@@ -59,20 +61,41 @@ static int upstream_begun(struct upstream *upstream, int err,
 	return 0;
 }
 
+/* The PROXY header, if it is to have one; bytes receives it. */
+static int set_preamble(const struct link *link, uint8_t *bytes,
+			struct ktc_conn_opts *opts)
+{
+	const struct config_listener *listener = link->post->service->listener;
+	int n;
+
+	if (listener->proxy_out == CONFIG_PROXY_NONE)
+		return 0;
+	n = hello_preamble(listener, link->fd, link->buf, link->len, bytes);
+	if (n < 0)
+		return n;
+	opts->preamble = bytes;
+	opts->preamble_len = (size_t)n;
+	return 0;
+}
+
 int upstream_connect(struct post *post, unsigned int origin, struct link *link,
 		     struct upstream **out)
 {
+	uint8_t preamble[PROXY_HEADER_OUT_MAX];
 	struct ktc_conn_opts opts = post->service->origins[origin].opts;
 	struct upstream *upstream = upstream_new(post, origin, link);
-	int err;
+	int err = 0;
 
 	if (!upstream) {
 		origin_drop(&post->service->origins[origin]);
 		return -ENOMEM;
 	}
 	opts.user = upstream;
-	err = ktc_connect(post->worker->loop, post->service->client, &opts,
-			  &upstream->conn);
+	if (link)
+		err = set_preamble(link, preamble, &opts);
+	if (!err)
+		err = ktc_connect(post->worker->loop, post->service->client,
+				  &opts, &upstream->conn);
 	err = upstream_begun(upstream, err, out);
 	if (!err)
 		stats_add(&post->stats->connects, 1);
