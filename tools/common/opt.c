@@ -378,6 +378,10 @@ int opt_scan(const struct opt_group *groups, void *base, int argc, char **argv,
 		if (!opt)
 			return fail_unknown(groups, argv[optind - 1], why,
 					    why_len);
+		if (opt->exact && strcmp(argv[optind - 1] + 2, opt->name))
+			return fail(why, why_len,
+				    "%s: --%s has to be said in full",
+				    argv[optind - 1], opt->name);
 		if (set_named(opt, base, opt->type == OPT_FLAG ? "on" : optarg,
 			      why, why_len))
 			return -1;

@@ -6,6 +6,7 @@
 #ifndef TOOLS_OPT_H
 #define TOOLS_OPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -55,6 +56,7 @@ struct opt_choice {
  * @arg: what the help text calls the value
  * @def: default, written as a user would; NULL: the field stays as it is
  * @help: one line
+ * @exact: OPT_FLAG: no abbreviation will do on the command line
  * @min: least number allowed
  * @max: largest; 0: no limit
  * @choices: OPT_CHOICE: the list
@@ -69,6 +71,7 @@ struct opt {
 	const char *arg;
 	const char *def;
 	const char *help;
+	bool exact;
 	uint64_t min;
 	uint64_t max;
 	const struct opt_choice *choices;

@@ -210,7 +210,7 @@ static const struct opt trust[] = {
 	  .field = OF_LISTENER(tls_max), .arg = "VERSION", .def = "1.3",
 	  .help = "newest version" },
 	{ .name = "insecure-no-verify", .type = OPT_FLAG,
-	  .field = OF_LISTENER(insecure),
+	  .field = OF_LISTENER(insecure), .exact = true,
 	  .help = "take any certificate: whoever is on the way can read and "
 	  "change everything" },
 	{ .name = NULL },
