@@ -296,7 +296,7 @@ busy()
 refused()
 {
 	busy echo -b 10 --fail-ok || fail "ktc-load"
-	expect "clients that got their bytes" 0 "$(json done)"
+	expect "clients that got their bytes" 0 "$(json "done")"
 	await has_line "$2" "$proxy_log" || {
 		cat "$proxy_log" >&2
 		fail "the log does not say $2"
