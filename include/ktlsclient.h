@@ -237,6 +237,7 @@ enum ktc_policy {
 #define KTC_CLIENT_NO_RESUME		(1U << 1) /* keep, offer no session */
 #define KTC_CLIENT_KEYLOG_ENV		(1U << 2) /* honour SSLKEYLOGFILE */
 #define KTC_CLIENT_CRL_CHECK_ALL	(1U << 3) /* CRLs for the whole chain */
+#define KTC_CLIENT_FASTOPEN		(1U << 4) /* TCP Fast Open, if it can */
 
 #define KTC_TLS1_2 0x0303
 #define KTC_TLS1_3 0x0304
@@ -292,6 +293,14 @@ typedef void (*ktc_keylog_fn)(void *arg, const char *line);
  *	session if one comes meanwhile, and ends in -KTC_E_BUDGET at the
  *	connect deadline.
  * @full_at_once: the same for full handshakes under way; 0: any number
+ * @keepalive_ms: TCP connections that the library makes are probed when idle
+ *	for so long, in whole seconds, rounded up; the server that answers no
+ *	probe for as long again ends it with -ETIMEDOUT; 0: not probed
+ *
+ * KTC_CLIENT_FASTOPEN (RFC 7413) saves a round trip where the kernel has the
+ * server's cookie: the ClientHello goes with the SYN. It is a hint, and used for
+ * the only address of a server, or the last one, since the connect ends before
+ * it is known that the server is there.
  *
  * Everything is copied by ktc_client_new(); files are read there, once.
  */
@@ -325,6 +334,8 @@ struct ktc_client_opts {
 	uint64_t sessions_bytes_max;
 	uint32_t full_per_s;
 	uint32_t full_at_once;
+	uint32_t keepalive_ms;
+	uint32_t reserved2;
 };
 
 /**
@@ -1106,7 +1117,8 @@ enum ktc_plane {
  * @bytes: application bytes since OPEN, by direction
  * @rekeys: key changes, by direction
  * @tickets: sessions received
- * @connect_us: from ktc_connect() to the TCP connection, name included
+ * @connect_us: from ktc_connect() to the TCP connection, name included; to
+ *	the server's first bytes, if the ClientHello went with the SYN
  * @handshake_us: from there to OPEN
  * @addr: the peer's address
  * @addr_len: bytes of it

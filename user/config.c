@@ -31,7 +31,8 @@
 
 #define CLIENT_FLAGS \
 	(KTC_CLIENT_INSECURE_NO_VERIFY | KTC_CLIENT_NO_RESUME | \
-	 KTC_CLIENT_KEYLOG_ENV | KTC_CLIENT_CRL_CHECK_ALL)
+	 KTC_CLIENT_KEYLOG_ENV | KTC_CLIENT_CRL_CHECK_ALL | \
+	 KTC_CLIENT_FASTOPEN)
 
 /* Those that decide whom we trust. */
 #define VERIFY_FLAGS \
@@ -186,9 +187,10 @@ static int check_numbers(const struct ktc_client_opts *opts,
 		return complain(why, -KTC_E_OPTION,
 				"policy: %d is no enum ktc_policy",
 				(int)opts->policy);
-	if (opts->reserved0 || opts->reserved1)
+	if (opts->reserved0 || opts->reserved1 || opts->reserved2)
 		return complain(why, -KTC_E_OPTION,
-				"reserved0, reserved1: must be zero");
+				"reserved0, reserved1, reserved2: must be "
+				"zero");
 	if (min != KTC_TLS1_2 && min != KTC_TLS1_3)
 		return complain(why, -KTC_E_OPTION,
 				"version_min: 0x%04x is neither KTC_TLS1_2 nor "
@@ -209,6 +211,10 @@ static int check_numbers(const struct ktc_client_opts *opts,
 				"tickets_per_identity: %u is above %u",
 				opts->tickets_per_identity,
 				LIMIT_TICKETS_PER_IDENTITY);
+	if (opts->keepalive_ms > LIMIT_KEEPALIVE_MS)
+		return complain(why, -KTC_E_OPTION,
+				"keepalive_ms: %u is above %u",
+				opts->keepalive_ms, LIMIT_KEEPALIVE_MS);
 	return 0;
 }
 
@@ -646,6 +652,7 @@ static void copy_numbers(struct config *config,
 		opts->sessions_bytes_max ?: DEFAULT_SESSION_BYTES;
 	config->full_per_s = opts->full_per_s;
 	config->full_at_once = opts->full_at_once;
+	config->keepalive_ms = opts->keepalive_ms;
 	config->keylog = opts->keylog;
 	config->keylog_arg = opts->keylog_arg;
 }

@@ -31,6 +31,7 @@ struct config {
 	uint64_t sessions_bytes_max;
 	uint32_t full_per_s;
 	uint32_t full_at_once;
+	uint32_t keepalive_ms;
 	ktc_keylog_fn keylog;
 	void *keylog_arg;
 	/*

@@ -523,6 +523,17 @@ void conn_completion(struct ktc_conn *conn, const struct ring_tag *tag,
 	conn_pump(conn);
 }
 
+/* With fast open the time was the connect's; was that done, there is more. */
+static void handshake_is_late(struct ktc_conn *conn)
+{
+	if (!conn->setup->fast_open)
+		conn_fail(conn, -KTC_E_HANDSHAKE_TIMEOUT, 0);
+	else if (dial_is_unanswered(conn->fd))
+		conn_fail(conn, -KTC_E_CONNECT_TIMEOUT, 0);
+	else
+		conn_reached(conn);
+}
+
 static void conn_deadline(struct ktc_conn *conn)
 {
 	switch (conn->state) {
@@ -541,7 +552,7 @@ static void conn_deadline(struct ktc_conn *conn)
 		}
 		/* fallthrough */
 	case CONN_HANDSHAKING:
-		conn_fail(conn, -KTC_E_HANDSHAKE_TIMEOUT, 0);
+		handshake_is_late(conn);
 		break;
 	case CONN_CLOSING:
 		/* all bytes are out; only the peer's answer is missing */

@@ -76,6 +76,7 @@ struct file_pump {
 struct attempt {
 	int fd;
 	bool active;
+	bool fast_open;		/* its SYN may have to wait for bytes */
 };
 
 /* What a connection needs until its SSL goes. From loop->setup_pool. */
@@ -88,6 +89,7 @@ struct setup {
 	enum ktc_reason why_no_ticket;
 	bool full_begun;		/* its end is to be told the budget */
 	bool hello_sent;		/* some of it at least */
+	bool fast_open;			/* TCP begins with it; not seen yet */
 	uint64_t look_at_us;		/* WAITING: when to look again */
 	struct resolve_list *addrs;	/* until no attempt is under way */
 	struct attempt attempts[LIMIT_ADDRESSES];
@@ -271,8 +273,10 @@ void conn_resolved(struct ktc_conn *conn, int err,
 		   const struct resolve_list *addrs);
 /* conn.c: in CONN_WAITING, at the time or before it */
 void conn_look_again(struct ktc_conn *conn);
-/* dial.c: the TCP connection is there, or no address is left */
-void conn_connected(struct ktc_conn *conn, int fd);
+/* dial.c: the TCP connection is there, or with fast open may be soon */
+void conn_connected(struct ktc_conn *conn, int fd, bool fast_open);
+/* plane_user.c, conn.c: it is there, after a fast open */
+void conn_reached(struct ktc_conn *conn);
 /* plane_user.c: the handshake is done */
 void conn_handshaken(struct ktc_conn *conn);
 /* move.c: on the kernel plane, or staying where it was */
@@ -326,6 +330,8 @@ bool dial_pump(struct ktc_conn *conn);
 void dial_done(struct ktc_conn *conn, unsigned int attempt, int res);
 bool dial_cancel(struct ktc_conn *conn);	/* false: no room for all */
 uint64_t dial_next_us(const struct ktc_conn *conn);
+/* Its SYN was not answered yet, or not even sent. */
+bool dial_is_unanswered(int fd);
 
 /* ----------------------------------------------------------------- move.c */
 

@@ -4,6 +4,11 @@
  * address is tried when the last attempt failed or has had its 250 ms, the
  * first that connects wins, the others are cancelled. A loser's descriptor is
  * closed when its completion has come; struct setup waits for that.
+ *
+ * With fast open a connect can end before anything was sent: the SYN waits for
+ * the first bytes. Such an attempt would always win, so it is for the last
+ * address, when nothing else is under way. An error of connecting is the first
+ * send's then.
  */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -31,6 +36,49 @@ static void attempt_close(struct setup *setup, unsigned int i)
 	attempt_ended(setup, i);
 }
 
+static unsigned int seconds(uint32_t ms)
+{
+	return (ms + 999) / 1000;
+}
+
+/* Hints, all of them: a refusal is no reason to stop. */
+static void attempt_tune(struct ktc_conn *conn, unsigned int i, int fd)
+{
+	const struct config *config = &conn->client->config;
+	struct setup *setup = conn->setup;
+	int idle = seconds(config->keepalive_ms);
+	int every = seconds(config->keepalive_ms / LIMIT_KEEPALIVE_PROBES);
+	int probes = LIMIT_KEEPALIVE_PROBES;
+	int one = 1;
+
+	(void)sys->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (idle) {
+		(void)sys->setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle,
+				      sizeof(idle));
+		(void)sys->setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every,
+				      sizeof(every));
+		(void)sys->setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes,
+				      sizeof(probes));
+		(void)sys->setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one,
+				      sizeof(one));
+	}
+	setup->attempts[i].fast_open =
+		config->flags & KTC_CLIENT_FASTOPEN &&
+		i + 1 == setup->addrs->count && !setup->active_attempts &&
+		!sys->setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one,
+				 sizeof(one));
+}
+
+bool dial_is_unanswered(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	/* if the kernel does not say, it is taken to be so */
+	return sys->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ||
+	       info.tcpi_state == TCP_SYN_SENT;
+}
+
 /* -errno: this address cannot be tried. */
 static int attempt_start(struct ktc_conn *conn, unsigned int i)
 {
@@ -38,16 +86,13 @@ static int attempt_start(struct ktc_conn *conn, unsigned int i)
 	const struct resolve_addr *at = &setup->addrs->at[i];
 	struct ring *ring = &conn->loop->ring;
 	struct io_uring_sqe *sqe;
-	int one = 1;
 	int fd;
 
 	fd = sys->socket(at->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fd;
 	if (at->addr.ss_family != AF_UNIX)
-		/* a latency matter only: a refusal is no reason to stop */
-		(void)sys->setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
-				      sizeof(one));
+		attempt_tune(conn, i, fd);
 	sqe = conn_sqe(conn);
 	io_uring_prep_connect(sqe, fd, (const struct sockaddr *)&at->addr,
 			      at->len);
@@ -97,7 +142,8 @@ void dial_done(struct ktc_conn *conn, unsigned int attempt, int res)
 	attempt_ended(setup, attempt);
 	/* where there is no room they end by themselves */
 	(void)dial_cancel(conn);
-	conn_connected(conn, fd);
+	conn_connected(conn, fd, setup->attempts[attempt].fast_open &&
+					 dial_is_unanswered(fd));
 }
 
 bool dial_cancel(struct ktc_conn *conn)

@@ -39,6 +39,8 @@
 
 /* connecting (RFC 8305 section 5) */
 #define LIMIT_ATTEMPT_DELAY_MS	250u	/* before the next address is tried */
+#define LIMIT_KEEPALIVE_MS	(32767u * 1000u) /* the kernel's own limit */
+#define LIMIT_KEEPALIVE_PROBES	4u	/* unanswered: the server is gone */
 
 /* tickets */
 #define LIMIT_TICKET_LIFE_S	(7u * 24u * 3600u) /* RFC 8446 4.6.1 */

@@ -134,16 +134,26 @@ static void conn_freshen_ticket(struct ktc_conn *conn)
 	}
 }
 
-void conn_connected(struct ktc_conn *conn, int fd)
+void conn_reached(struct ktc_conn *conn)
+{
+	conn->setup->fast_open = false;
+	conn->connect_us = conn->loop->now_us - conn->setup->begun_us;
+	conn_set_deadline(conn, conn->client->config.handshake_timeout_ms);
+	move_early_ulp(conn);
+}
+
+void conn_connected(struct ktc_conn *conn, int fd, bool fast_open)
 {
 	struct setup *setup = conn->setup;
 	int err;
 
 	conn->fd = fd;
-	conn->connect_us = conn->loop->now_us - conn->setup->begun_us;
 	conn_set_state(conn, CONN_HANDSHAKING);
-	conn_set_deadline(conn, conn->client->config.handshake_timeout_ms);
 	conn->plane = &plane_user;
+	/* else the time for connecting is not over, and no ULP can be set */
+	setup->fast_open = fast_open;
+	if (!fast_open)
+		conn_reached(conn);
 
 	if (conn_has_budget(conn))
 		conn_freshen_ticket(conn);
@@ -156,7 +166,6 @@ void conn_connected(struct ktc_conn *conn, int fd)
 		conn_fail(conn, err, 0);
 		return;
 	}
-	move_early_ulp(conn);
 	err = ossl_handshake(setup->ossl);
 	if (err < 0)
 		conn_fail_ossl(conn, err);
@@ -240,7 +249,7 @@ static int conn_reach(struct ktc_conn *conn)
 	struct resolve_list list;
 
 	if (conn->foreign_fd) {
-		conn_connected(conn, conn->fd);
+		conn_connected(conn, conn->fd, false);
 		return 0;
 	}
 	if (!origin->addr_len)

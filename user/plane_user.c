@@ -107,6 +107,8 @@ static void user_input(struct ktc_conn *conn, uint32_t bid, size_t len)
 static void user_recv_done(struct ktc_conn *conn, int res, int bid)
 {
 	if (res > 0 && bid >= 0) {
+		if (conn->setup->fast_open)
+			conn_reached(conn);
 		user_input(conn, bid, res);
 		return;
 	}

@@ -118,6 +118,7 @@ TEST(no_options_give_the_defaults)
 	EXPECT_EQ(64 << 20, config.sessions_bytes_max);
 	EXPECT_EQ(0, config.full_per_s);
 	EXPECT_EQ(0, config.full_at_once);
+	EXPECT_EQ(0, config.keepalive_ms);
 	config_fini(&config);
 	config_fini(&config);	/* what is empty stays empty */
 }
@@ -135,6 +136,8 @@ TEST(what_is_given_is_kept_and_copied)
 	opts.sessions_bytes_max = LIMIT_SESSION_BYTES;
 	opts.full_per_s = LIMIT_FULL_PER_S;
 	opts.full_at_once = LIMIT_FULL_AT_ONCE;
+	opts.keepalive_ms = LIMIT_KEEPALIVE_MS;
+	opts.flags = KTC_CLIENT_FASTOPEN;
 	ASSERT_EQ(0, config_init(&config, &opts, NULL, 0));
 	groups[0] = '?';
 	EXPECT_STREQ("X25519", config.groups);
@@ -145,6 +148,8 @@ TEST(what_is_given_is_kept_and_copied)
 	EXPECT_EQ(LIMIT_SESSION_BYTES, config.sessions_bytes_max);
 	EXPECT_EQ(LIMIT_FULL_PER_S, config.full_per_s);
 	EXPECT_EQ(LIMIT_FULL_AT_ONCE, config.full_at_once);
+	EXPECT_EQ(LIMIT_KEEPALIVE_MS, config.keepalive_ms);
+	EXPECT_EQ(KTC_CLIENT_FASTOPEN, config.flags);
 	config_fini(&config);
 }
 
@@ -165,10 +170,12 @@ TEST(each_senseless_option_is_refused_by_name)
 	REFUSED("size", opts.size = 0);
 	REFUSED("size", opts.size = 8);
 	REFUSED("size", opts.size = SIZE_MAX);
-	REFUSED("flags", opts.flags = 1U << 4);
+	REFUSED("flags", opts.flags = 1U << 5);
 	REFUSED("policy", opts.policy = KTC_POLICY_NEVER + 1);
-	REFUSED("reserved0, reserved1", opts.reserved0 = 1);
-	REFUSED("reserved0, reserved1", opts.reserved1 = 1);
+	REFUSED("reserved0, reserved1, reserved2", opts.reserved0 = 1);
+	REFUSED("reserved0, reserved1, reserved2", opts.reserved1 = 1);
+	REFUSED("reserved0, reserved1, reserved2", opts.reserved2 = 1);
+	REFUSED("keepalive_ms", opts.keepalive_ms = LIMIT_KEEPALIVE_MS + 1);
 	REFUSED("version_min", opts.version_min = 0x0302);
 	REFUSED("version_max", opts.version_max = 0x0305);
 	REFUSED("version_min", opts.version_min = KTC_TLS1_3;
