@@ -118,6 +118,7 @@ fact()
 # load ARGUMENT...: ktc-load with its JSON in dir/json
 run_load()
 {
+	# shellcheck disable=SC2086 # words, or nothing
 	timeout 300 $on_load_cpu "$load" "$@" >"$dir/json" \
 		2>"$dir/load.log" </dev/null || {
 		cat "$dir/load.log" "$dir/json" "$dir/peer/log" >&2 \

@@ -291,12 +291,33 @@ busy()
 	}
 }
 
+# hold COUNT: opens and holds them; release ends them after another exchange
+hold()
+{
+	mkfifo "$dir/go"
+	: >"$dir/held.err"
+	"$load" echo "127.0.0.1:$proxy_port" -c "$1" -n "$1" -b 100 --hold \
+		--timeout 60s <"$dir/go" >"$dir/held.out" 2>"$dir/held.err" &
+	held_pid=$!
+	more_pids="$more_pids $held_pid"
+	exec 4>"$dir/go"
+	rm "$dir/go"
+	await_s 120 has_line '^held ' "$dir/held.out" || fail "not held"
+}
+
+release()
+{
+	exec 4>&-
+	expect_ended held "${1-0}"
+	sed 1d "$dir/held.out" >"$dir/json"
+}
+
 # refused CLASS WORD: a client gets nothing and is told the end; the log says
 # why, and the failure is counted in its class
 refused()
 {
 	busy echo -b 10 --fail-ok || fail "ktc-load"
-	expect "clients that got their bytes" 0 "$(json done)"
+	expect "clients that got their bytes" 0 "$(json "done")"
 	await has_line "$2" "$proxy_log" || {
 		cat "$proxy_log" >&2
 		fail "the log does not say $2"

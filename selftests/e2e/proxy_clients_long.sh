@@ -5,6 +5,8 @@
 # h2load with cleartext HTTP/2, redis with TLS on the server's side only. Run
 # natively, by "make check-proxy".
 
+# Arguments that may be left out; what in_background sets by name.
+# shellcheck disable=SC2119,SC2120,SC2154
 set -eu
 # shellcheck source=selftests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"

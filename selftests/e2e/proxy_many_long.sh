@@ -4,6 +4,8 @@
 # ktc-proxy with many connections: idle ones by the thousand, more than there
 # are file descriptors for, a storm. Run natively, by "make check-proxy".
 
+# Arguments that may be left out; what in_background sets by name.
+# shellcheck disable=SC2119,SC2120,SC2154
 set -eu
 # shellcheck source=selftests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -12,27 +14,6 @@ ulimit -n "$(ulimit -H -n)"
 make_scratch
 # shellcheck source=selftests/e2e/proxy-lib.sh
 . "$e2e/proxy-lib.sh"
-
-# hold COUNT: opens and holds them; release ends them after another exchange
-hold()
-{
-	mkfifo "$dir/go"
-	: >"$dir/held.err"
-	"$load" echo "127.0.0.1:$proxy_port" -c "$1" -n "$1" -b 100 --hold \
-		--timeout 60s <"$dir/go" >"$dir/held.out" 2>"$dir/held.err" &
-	held_pid=$!
-	more_pids="$more_pids $held_pid"
-	exec 4>"$dir/go"
-	rm "$dir/go"
-	await_s 120 has_line '^held ' "$dir/held.out" || fail "not held"
-}
-
-release()
-{
-	exec 4>&-
-	expect_ended held "${1-0}"
-	sed 1d "$dir/held.out" >"$dir/json"
-}
 
 test_many_idle_connections()
 {
@@ -54,7 +35,7 @@ test_many_idle_connections()
 	# another client is served among them
 	busy echo -n 1 -b 10k --half-close || fail "one more"
 	release
-	expect "served at the end" "$many" "$(json done)"
+	expect "served at the end" "$many" "$(json "done")"
 	await_s 60 metric_is 0 clients || fail "$(metric clients) are left"
 	expect_metric 0 upstream_connections
 }
@@ -79,15 +60,15 @@ test_descriptors_run_out()
 		-n 300 -b 1k --hold --timeout 3s --fail-ok
 	expect_ended flood 0
 	sed '/^held/d' "$dir/flood.out" >"$dir/json"
-	say "of 300: $(json done) served"
-	[ "$(json done)" -ge 20 ] || fail "hardly any was served"
+	say "of 300: $(json "done") served"
+	[ "$(json "done")" -ge 20 ] || fail "hardly any was served"
 	await_s 20 metric_is 20 clients ||
 		fail "$(metric clients) clients are left of 20"
 	busy echo -c 4 -n 40 -b 10k --half-close || fail "it did not recover"
 	kill -TERM "$flow_pid"
 	expect_ended flow 0
 	cp "$dir/flow.out" "$dir/json"
-	expect "connections that went on" 20 "$(json done)"
+	expect "connections that went on" 20 "$(json "done")"
 }
 
 # The limit that was asked for.
@@ -103,7 +84,7 @@ test_no_more_clients_than_allowed()
 	expect_ended more 0
 	expect "most clients at once" 50 "$(metric clients)"
 	release
-	expect "served" 50 "$(json done)"
+	expect "served" 50 "$(json "done")"
 	await_s 20 metric_is 0 clients || fail "clients are left"
 	busy echo -c 4 -n 40 -b 10k --half-close || fail "it did not recover"
 }
@@ -138,11 +119,11 @@ test_storm()
 	kill -TERM "$storm_pid"
 	expect_ended storm 0
 	cp "$dir/storm.out" "$dir/json"
-	say "storm: $(json done) served, $(json failed) told of the end"
+	say "storm: $(json "done") served, $(json failed) told of the end"
 	expect "left hanging" 0 "$(json failures.timeout)"
 	expect "wrong" 0 "$(json failures.wrong)"
 	busy get -c 32 -n 500 || fail "after"
-	expect "served after" 500 "$(json done)"
+	expect "served after" 500 "$(json "done")"
 	expect_metric 0 clients
 }
 

@@ -21,10 +21,9 @@
  * @begin_ns: of the measurement, monotonic
  * @end_ns: of it
  * @cpu_ns: of the processes that were asked for
- * @latency: from when a connection should have begun to its end, ns; of those
- *	that were as they should be
- * @first: of it, to the first exchange's end, with hold
  * @held: open at the same time, with hold
+ * @latency: from when a connection should have begun to its end, or with hold
+ *	to the end of its exchange, ns; of those that were as they should be
  */
 struct client_sums {
 	uint64_t ends[CONN_NR_ENDS];

@@ -299,7 +299,7 @@ static const struct opt_command commands[] = {
 	  get_groups, run_get },
 	{ "echo", "PLACE", "bytes that come back, every one compared",
 	  echo_groups, run_echo },
-	{ "serve", "PLACE", "a server whose bytes can be compared, plain or TLS",
+	{ "serve", "PLACE", "a server whose bytes can be compared",
 	  serve_groups, run_serve },
 	{ NULL, NULL, NULL, NULL, NULL },
 };

@@ -8,7 +8,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum load_serve { SERVE_ECHO, SERVE_SOURCE, SERVE_SINK, SERVE_MUTE, SERVE_RESET };
+enum load_serve {
+	SERVE_ECHO,
+	SERVE_SOURCE,
+	SERVE_SINK,
+	SERVE_MUTE,
+	SERVE_RESET,
+};
 
 /**
  * struct options - of all commands; each reads what it has options for

@@ -38,22 +38,23 @@ static int read_prefix(struct conn_plan *plan, const char *path)
 static int request(uint8_t *to, size_t room, size_t *used, size_t len,
 		   const char *line, const char *more)
 {
+	static const char end[] = { '\r', '\n', '\r', '\n' };
 	char *text = (char *)to + *used;
-	int n, pad;
+	size_t head, pad;
+	int n;
 
 	room -= *used;
 	n = snprintf(text, room,
 		     "%s\r\nHost: localhost\r\n%sX-Padding: ", line, more);
-	if (n < 0 || (size_t)n + 4 >= room)
+	if (n < 0)
 		return -EMSGSIZE;
-	pad = (int)len - n - 4;
-	if (pad < 0)
-		pad = 0;
-	if ((size_t)(n + pad + 4) > room)
+	head = (size_t)n + sizeof(end);
+	pad = len > head ? len - head : 0;
+	if (head + pad > room)
 		return -EMSGSIZE;
-	memset(text + n, 'x', (size_t)pad);
-	memcpy(text + n + pad, "\r\n\r\n", 4);
-	*used += (size_t)(n + pad + 4);
+	memset(text + n, 'x', pad);
+	memcpy(text + n + pad, end, sizeof(end));
+	*used += head + pad;
 	return 0;
 }
 

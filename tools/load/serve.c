@@ -277,7 +277,7 @@ static int loop(struct server *s)
 
 static int tell_port(int fd)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
 	unsigned int port = 0;
 

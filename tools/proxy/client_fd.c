@@ -14,6 +14,9 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+/* TCP_CLOSE, which only the other header has */
+#define STATE_CLOSE 7
+
 #define END_OF(type, field) \
 	(offsetof(type, field) + sizeof(((type *)NULL)->field))
 
@@ -46,10 +49,20 @@ bool client_fd_has_ended(int fd)
 	return poll(&poll_fd, 1, 0) == 1;
 }
 
+/* A connection that was reset goes on counting what it never sent. */
+static bool is_reset(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) &&
+	       info.tcpi_state == STATE_CLOSE;
+}
+
 bool client_fd_has_unsent(int fd)
 {
 	int bytes;
 
 	/* a socket that does not know has none that matter any more */
-	return !ioctl(fd, SIOCOUTQ, &bytes) && bytes > 0;
+	return !ioctl(fd, SIOCOUTQ, &bytes) && bytes > 0 && !is_reset(fd);
 }

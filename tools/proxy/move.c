@@ -134,6 +134,7 @@ void move_detached(struct link *link, const struct upstream *upstream,
 		if (!mail_send(worker->main, &mail)) {
 			/* it is the main thread's now */
 			link->fd = -1;
+			stats_add(&link->post->stats->moved, 1);
 			link_end(link, STATS_END_MOVED);
 			return;
 		}

@@ -471,7 +471,6 @@ void proxy_mail(struct proxy *proxy)
 		proxy_look(proxy);
 }
 
-
 int proxy_end(struct proxy *proxy)
 {
 	bool good = proxy->state == PROXY_OVER && !proxy->cut_off;

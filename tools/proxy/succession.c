@@ -27,14 +27,17 @@
 void proxy_keep_paths(struct proxy *proxy, bool keep)
 {
 	struct generation *generation = proxy->generation;
+	struct place *place;
 	unsigned int i;
 
 	if (proxy->control)
 		control_leave(proxy->control, keep);
-	for (i = 0; i < generation->nr; i++)
+	for (i = 0; i < generation->nr; i++) {
+		place = generation->services[i]->place;
 		/* relaxed: looked at when all that use the place have ended */
-		atomic_store_explicit(&generation->services[i]->place->keep_path,
-				      keep, memory_order_relaxed);
+		atomic_store_explicit(&place->keep_path, keep,
+				      memory_order_relaxed);
+	}
 }
 
 /* ----------------------------------------------------------- the old one -- */

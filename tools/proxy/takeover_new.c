@@ -54,10 +54,9 @@ static int dial(const char *path, int *out)
 		       sizeof(patience)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
 		       sizeof(patience)) ||
-	    connect(fd, (struct sockaddr *)&un, sizeof(un)))
-		err = -errno;
-	/* so short a line goes out whole or not at all */
-	else if (send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0)
+	    connect(fd, (struct sockaddr *)&un, sizeof(un)) ||
+	    /* so short a line goes out whole or not at all */
+	    send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0)
 		err = -errno;
 	if (err) {
 		(void)close(fd); /* nothing was said */
@@ -119,19 +118,17 @@ static int gift_add(struct listen_gift *gift, struct wire_message *message)
 /* A place comes in several messages, one behind the other. */
 static int place_add(struct takeover_gifts *gifts, struct wire_message *message)
 {
-	struct listen_gift *last = &gifts->places[gifts->nr_places];
+	struct listen_gift *last;
 
-	if (gifts->nr_places && message->data) {
-		last--;
-		if (strlen(last->text) == message->len &&
+	if (gifts->nr_places && message->len) {
+		last = &gifts->places[gifts->nr_places - 1];
+		if (last->text && strlen(last->text) == message->len &&
 		    !memcmp(last->text, message->data, message->len))
 			return gift_add(last, message);
-		last++;
 	}
 	if (gifts->nr_places == CONFIG_LISTENERS_MAX)
 		return -EPROTO;
-	gifts->nr_places++;
-	return gift_add(last, message);
+	return gift_add(&gifts->places[gifts->nr_places++], message);
 }
 
 static int take_gift(struct takeover_gifts *gifts, struct wire_message *message)
