@@ -112,7 +112,7 @@ start_proxy()
 {
 	metrics_port=$(free_port)
 	case " $* " in
-	*" --ca "*) ;;
+	*" --ca "* | *" --insecure-no-verify "*) ;;
 	*) set -- --ca "$ca" "$@" ;;
 	esac
 	case " $* " in
