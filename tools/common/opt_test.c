@@ -30,6 +30,8 @@ static const struct opt_choice choices[] = {
 
 #define FIELD(f) offsetof(struct fields, f)
 
+static struct fields fields;
+
 /* each value behind the others */
 static int append(const struct opt *opt, void *base, const char *text,
 		  char *reason, size_t reason_len)
@@ -37,12 +39,11 @@ static int append(const struct opt *opt, void *base, const char *text,
 	char *list = (char *)base + opt->field;
 	size_t used = strlen(list);
 
-	if (used + strlen(text) + 2 > sizeof(((struct fields *)base)->list)) {
+	if (used + strlen(text) + 2 > sizeof(fields.list)) {
 		(void)snprintf(reason, reason_len, "\"%s\" is too much", text);
 		return -1;
 	}
-	(void)snprintf(list + used, sizeof(((struct fields *)base)->list) - used,
-		       "%s,", text);
+	(void)snprintf(list + used, sizeof(fields.list) - used, "%s,", text);
 	return 0;
 }
 
@@ -82,7 +83,6 @@ static const struct opt_group groups[] = {
 	{ NULL, NULL },
 };
 
-static struct fields fields;
 static char why[OPT_WHY_LEN];
 static char *args[ARGS_MAX + 2];
 

@@ -79,8 +79,9 @@ static const char *find_end(const char *buf, size_t len, bool *bad)
 
 static struct line next_line(const char **at, const char *end)
 {
-	const char *start = *at, *lf = memchr(start, '\n', (size_t)(end - start));
+	const char *start = *at, *lf;
 
+	lf = memchr(start, '\n', (size_t)(end - start));
 	*at = lf + 1; /* find_end() has seen that there is one */
 	return (struct line){ start, (size_t)(lf - 1 - start) };
 }
@@ -147,7 +148,10 @@ int http_parse(const char *buf, size_t len, struct http_request *out)
 	status = parse_request_line(next_line(&buf, end), &request, &old);
 	if (status != 200)
 		return status;
-	for (line = next_line(&buf, end); line.len; line = next_line(&buf, end)) {
+	for (;;) {
+		line = next_line(&buf, end);
+		if (!line.len)
+			break;
 		colon = memchr(line.at, ':', line.len);
 		if (!colon || !is_token(line.at, (size_t)(colon - line.at)))
 			return 400;
@@ -174,8 +178,7 @@ int http_answer(int status, const char *body, size_t body_len, bool head,
 		"HTTP/1.1 %d %s\r\n"
 		"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 		"Content-Length: %zu\r\n"
-		"%s"
-		"Connection: close\r\n\r\n",
+		"Connection: close\r\n%s\r\n",
 		status, reason_of(status), body_len,
 		status == 405 ? "Allow: GET, HEAD\r\n" : "");
 	if (!head)

@@ -172,40 +172,62 @@ static const char *short_number(uint64_t n, char text[16])
 	return text;
 }
 
-#define ROW_HEAD "%-16.32s %-24.64s "
-#define CELL	 "%8s"
+enum column {
+	COLUMN_CLIENTS,
+	COLUMN_CAME,
+	COLUMN_WARM,
+	COLUMN_FULL,
+	COLUMN_RESUMED,
+	COLUMN_KERNEL,
+	COLUMN_ERRORS,
+	COLUMN_IN,
+	COLUMN_OUT,
+	COLUMN_NR,
+};
 
-static void table_cells(FILE *out, const uint64_t *cells, size_t nr)
-{
-	char text[16];
-	size_t i;
+/* with the name before them 79 characters */
+static const struct {
+	const char *head;
+	int width;
+} columns[COLUMN_NR] = {
+	[COLUMN_CLIENTS] = { "CLIENTS", 8 },
+	[COLUMN_CAME] = { "CAME", 7 },
+	[COLUMN_WARM] = { "WARM", 6 },
+	[COLUMN_FULL] = { "FULL", 7 },
+	[COLUMN_RESUMED] = { "RESUMED", 8 },
+	[COLUMN_KERNEL] = { "KERNEL", 7 },
+	[COLUMN_ERRORS] = { "ERRORS", 7 },
+	[COLUMN_IN] = { "IN", 7 },
+	[COLUMN_OUT] = { "OUT", 7 },
+};
 
-	for (i = 0; i < nr; i++)
-		fprintf(out, CELL, short_number(cells[i], text));
-	fputc('\n', out);
-}
+#define NAME_COLUMN "%-15.32s"
 
 static void table_listener(FILE *out, const struct admin_listener *l)
 {
 	const struct stats_listener *sum = &l->sum;
-	const uint64_t cells[] = {
-		stats_get(&sum->clients),
-		stats_get(&sum->accepted),
-		stats_get(&sum->upstream),
-		stats_get(&sum->warm),
-		stats_get(&sum->full),
-		stats_get(&sum->resumed),
-		stats_get(&sum->plane[KTC_PLANE_KERNEL]),
-		errors_of(l),
-		stats_get(&sum->bytes[KTC_RX]),
-		stats_get(&sum->bytes[KTC_TX]),
+	const uint64_t cells[COLUMN_NR] = {
+		[COLUMN_CLIENTS] = stats_get(&sum->clients),
+		[COLUMN_CAME] = stats_get(&sum->accepted),
+		[COLUMN_WARM] = stats_get(&sum->warm),
+		[COLUMN_FULL] = stats_get(&sum->full),
+		[COLUMN_RESUMED] = stats_get(&sum->resumed),
+		[COLUMN_KERNEL] = stats_get(&sum->plane[KTC_PLANE_KERNEL]),
+		[COLUMN_ERRORS] = errors_of(l),
+		[COLUMN_IN] = stats_get(&sum->bytes[KTC_RX]),
+		[COLUMN_OUT] = stats_get(&sum->bytes[KTC_TX]),
 	};
 	const struct admin_origin *origin = l->origins;
+	char text[16];
+	unsigned int i;
 
-	fprintf(out, ROW_HEAD, l->name, l->listen);
-	table_cells(out, cells, sizeof(cells) / sizeof(cells[0]));
+	fprintf(out, NAME_COLUMN, l->name);
+	for (i = 0; i < COLUMN_NR; i++)
+		fprintf(out, "%*s", columns[i].width,
+			short_number(cells[i], text));
+	fprintf(out, "\n  on %.120s\n", l->listen);
 	for (; origin < l->origins + l->nr_origins; origin++) {
-		fprintf(out, "  -> %.64s: %" PRIu64 " open, %" PRIu64
+		fprintf(out, "  -> %.120s: %" PRIu64 " open, %" PRIu64
 			" failed", origin->place, origin->conns,
 			origin->failures);
 		if (origin->failing)
@@ -217,22 +239,18 @@ static void table_listener(FILE *out, const struct admin_listener *l)
 
 static void write_table(const struct admin_view *view, FILE *out)
 {
-	static const char *const heads[] = {
-		"CLIENTS", "CAME", "ORIGINS", "WARM", "FULL",
-		"RESUMED", "KERNEL", "ERRORS", "IN", "OUT",
-	};
 	const struct admin_ops *ops = view->ops;
 	uint64_t up = uptime_s(ops);
-	size_t i;
+	unsigned int i;
 
 	fprintf(out, "ktc-proxy %s, pid %d, up %" PRIu64 "d %02u:%02u:%02u, "
 		"%u threads%s\n", ktc_version(), (int)getpid(), up / 86400,
 		(unsigned int)(up % 86400 / 3600),
 		(unsigned int)(up % 3600 / 60), (unsigned int)(up % 60),
 		ops->threads, ops->draining(ops->arg) ? ", draining" : "");
-	fprintf(out, ROW_HEAD, "LISTENER", "PLACE");
-	for (i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-		fprintf(out, CELL, heads[i]);
+	fprintf(out, NAME_COLUMN, "LISTENER");
+	for (i = 0; i < COLUMN_NR; i++)
+		fprintf(out, "%*s", columns[i].width, columns[i].head);
 	fputc('\n', out);
 	for (i = 0; i < view->nr; i++)
 		table_listener(out, &view->listeners[i]);

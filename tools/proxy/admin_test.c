@@ -199,7 +199,9 @@ static bool line_is_right(const char *line, const char *family, size_t len)
 			return false;
 		rest++;
 	}
-	return *rest == ' ' && rest[1 + strspn(rest + 1, "0123456789.")] == '\0';
+	if (*rest++ != ' ')
+		return false;
+	return *rest && !rest[strspn(rest, "0123456789.")];
 }
 
 static void every_line_is_of_the_format(void)
@@ -258,12 +260,11 @@ static void the_table_shows_listeners_and_origins(void)
 	CHECK(!strncmp(text, "ktc-proxy ", 10));
 	CHECK(strstr(text, ", 3 threads, draining\n"));
 	CHECK(strstr(text,
-		     "\nLISTENER         PLACE                     CLIENTS    "
-		     "CAME ORIGINS    WARM    FULL RESUMED  KERNEL  ERRORS      "
-		     "IN     OUT\n"
-		     "web              :8080                           7    "
-		     "1001       0       0      20     980     990       4   "
-		     "12.3G     999\n"
+		     "\nLISTENER        CLIENTS   CAME  WARM   FULL RESUMED "
+		     "KERNEL ERRORS     IN    OUT\n"
+		     "web                   7   1001     0     20     980    "
+		     "990      4  12.3G    999\n"
+		     "  on :8080\n"
 		     "  -> one:443: 7 open, 0 failed\n"
 		     "  -> two:443: 0 open, 12 failed; left alone for 1250 "
 		     "ms\n"));
@@ -276,13 +277,13 @@ static void large_numbers_are_short(void)
 		uint64_t n;
 		const char *text;
 	} cases[] = {
-		{ 9999, "    9999     " },
-		{ 10000, "   10.0k     " },
-		{ 99999, "   99.9k     " },
-		{ 100000, "    100k     " },
-		{ 999999, "    999k     " },
-		{ 1000000, "    1.0M     " },
-		{ UINT64_MAX, "   18.4E     " },
+		{ 9999, "   9999 " },
+		{ 10000, "  10.0k " },
+		{ 99999, "  99.9k " },
+		{ 100000, "   100k " },
+		{ 999999, "   999k " },
+		{ 1000000, "   1.0M " },
+		{ UINT64_MAX, "  18.4E " },
 	};
 	char *text = NULL;
 	size_t len, i;
@@ -352,8 +353,6 @@ static void requests_are_taken_or_refused(void)
 		{ "HEAD /healthz HTTP/1.1\r\nA: b\r\nhost:x\r\n\r\nmore", 200,
 		  "/healthz", true },
 		{ "GET / HTTP/1.0\r\n\r\n", 200, "/", false },
-		{ "GET /0123456789012345678901234567890123456789012345678901234"
-		  "567890123 HTTP/1.1\r\n" HOST, 200, "", false },
 		{ "GET / HTTP/1.1\r\n\r\n", 400, NULL, false },
 		{ "GET / HTTP/1.1\r\nHost: x\r\n" HOST, 400, NULL, false },
 		{ "POST /metrics HTTP/1.1\r\n" HOST, 405, NULL, false },
@@ -380,6 +379,7 @@ static void requests_are_taken_or_refused(void)
 		{ "", 0, NULL, false },
 	};
 	struct http_request request;
+	char text[128];
 	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -396,6 +396,10 @@ static void requests_are_taken_or_refused(void)
 		CHECK(request.head == cases[i].head);
 	}
 	CHECK(parse("GET / HTTP/1.1\r\nA: \0\r\n" HOST, 33, &request) == 400);
+	/* longer than any path of ours */
+	(void)snprintf(text, sizeof(text), "GET /%063d HTTP/1.0\r\n\r\n", 1);
+	CHECK(parse(text, strlen(text), &request) == 200);
+	CHECK_STR("", request.path);
 }
 
 static void a_request_may_come_in_pieces_but_not_for_ever(void)
@@ -484,8 +488,7 @@ static const char *ask(const char *text)
 
 static void paths_have_their_answers(void)
 {
-	const char *answer, *body;
-	size_t len = 0;
+	const char *answer, *body, *length;
 
 	fake_reset();
 	server_start();
@@ -495,9 +498,10 @@ static void paths_have_their_answers(void)
 	CHECK(strstr(answer, "\r\nContent-Type: text/plain; version=0.0.4; "
 			     "charset=utf-8\r\n"));
 	body = strstr(answer, "\r\n\r\n");
-	CHECK(body && sscanf(strstr(answer, "Content-Length:"),
-			     "Content-Length: %zu", &len) == 1);
-	CHECK(body && strlen(body + 4) == len && len > 1000);
+	length = strstr(answer, "\r\nContent-Length: ");
+	CHECK(body && strlen(body + 4) > 1000);
+	CHECK(body && length &&
+	      strtoul(length + 18, NULL, 10) == strlen(body + 4));
 	CHECK(body && strstr(body, "\nktc_proxy_clients" L "} 7\n"));
 	answer = ask("HEAD /metrics HTTP/1.1\r\n" HOST);
 	CHECK(!strncmp(answer, "HTTP/1.1 200 OK\r\n", 17));
@@ -511,7 +515,8 @@ static void paths_have_their_answers(void)
 	answer = ask("POST /metrics HTTP/1.1\r\n" HOST);
 	CHECK(!strncmp(answer, "HTTP/1.1 405 Method Not Allowed\r\n", 33));
 	CHECK(strstr(answer, "\r\nAllow: GET, HEAD\r\n"));
-	CHECK(!strncmp(ask("nonsense\r\n\r\n"), "HTTP/1.1 400 Bad Request", 24));
+	answer = ask("nonsense\r\n\r\n");
+	CHECK(!strncmp(answer, "HTTP/1.1 400 Bad Request\r\n", 26));
 	nr_fakes = 2;
 	broken = true;
 	CHECK(!strncmp(ask(GET("/metrics")),

@@ -148,40 +148,69 @@ static int scan(struct config_build *build, int argc, char **argv)
 	return 0;
 }
 
-/* a listener on the command line beside those of the file */
+/* where a field ends; those of a callback are looked at by name */
+static size_t field_size(const struct opt *opt)
+{
+	switch (opt->type) {
+	case OPT_FLAG:
+	case OPT_BOOL:
+		return sizeof(bool);
+	case OPT_STRING:
+		return sizeof(const char *);
+	case OPT_CHOICE:
+		return sizeof(int);
+	case OPT_UINT:
+	case OPT_BYTES:
+	case OPT_MS:
+		return sizeof(uint64_t);
+	case OPT_CALL:
+		break;
+	}
+	if (!strcmp(opt->name, "listen-mode"))
+		return sizeof(uint32_t);
+	return strncmp(opt->name, "tls-m", 5) ? 0 : sizeof(uint16_t);
+}
+
+/* What is told of a listener that is not there would do nothing. */
+static void refuse_alone(struct config_build *build)
+{
+	struct config_build *plain = calloc(1, sizeof(*plain));
+	const struct opt_group *group = config_of_listener;
+	const struct opt *opt;
+	char why[OPT_WHY_LEN];
+
+	if (!plain || opt_defaults(group, plain, why, sizeof(why))) {
+		build->err = -ENOMEM;
+		free(plain);
+		return;
+	}
+	for (; group->title; group++)
+		for (opt = group->opts; opt->name; opt++)
+			if (memcmp((char *)build + opt->field,
+				   (char *)plain + opt->field,
+				   field_size(opt)))
+				config_problem(build, 0,
+					       "--%s: is a listener's; it "
+					       "stands in the file, or beside "
+					       "--listen and --to", opt->name);
+	free(plain);
+}
+
+/* the listener of the command line, beside those of the file */
 static void add_own_listener(struct config_build *build)
 {
 	const struct config_listener *listener = &build->listener;
-	struct config_listener *plain;
-	char why[OPT_WHY_LEN];
-	bool same;
 
-	if (listener->listen.text || listener->nr_origins) {
+	if (listener->listen.text || listener->nr_origins)
 		config_listener_end(build);
-		return;
-	}
-	if (!build->config_file)
-		return;
-	/* what is told of a listener that is not there would do nothing */
-	plain = malloc(sizeof(*plain));
-	if (!plain) {
-		build->err = -ENOMEM;
-		return;
-	}
-	*plain = *listener;
-	memset(&build->listener, 0, sizeof(build->listener));
-	same = !opt_defaults(config_of_listener, build, why, sizeof(why)) &&
-	       !memcmp(plain, &build->listener, sizeof(*plain));
-	free(plain);
-	if (!same)
-		config_problem(build, 0,
-			       "--config: with a file, a listener's options "
-			       "stand there, or beside --listen and --to");
+	else if (build->config_file)
+		refuse_alone(build);
 }
 
 static int read_file_too(struct config_build *build, int argc, char **argv)
 {
 	const char *path = build->config_file;
+	char why[OPT_WHY_LEN];
 
 	if (set_defaults(build))
 		return -1;
@@ -192,9 +221,8 @@ static int read_file_too(struct config_build *build, int argc, char **argv)
 	build->line = 0;
 	memset(build->lines, 0, sizeof(build->lines));
 	memset(&build->listener, 0, sizeof(build->listener));
-	if (opt_defaults(config_of_listener, build, (char[OPT_WHY_LEN]){ 0 },
-			 OPT_WHY_LEN))
-		return -1;
+	/* as set_defaults() has done it: it cannot fail */
+	(void)opt_defaults(config_of_listener, build, why, sizeof(why));
 	return scan(build, argc, argv);
 }
 

@@ -183,10 +183,10 @@ struct config {
  * @why_len: bytes at @why; CONFIG_WHY_LEN is enough
  *
  * Checks all that can be checked without opening a socket: files are there and
- * are what they should be (by ktc_client_check()), names and numbers make sense,
- * no two listeners share a place, verification off was said by name. With
- * --check, all problems are told on stderr if there are several; @why then
- * says how many.
+ * are what they should be (by ktc_client_check()), names and numbers make
+ * sense, no two listeners share a place, verification off was said by name.
+ * With --check, all problems are told on stderr if there are several; @why
+ * then says how many.
  *
  * Context: one thread at a time.
  * Return: 0, CONFIG_HELP, -EINVAL with @why written, -ENOMEM.

@@ -160,6 +160,8 @@ static void complain_client(struct config_build *build,
 		{ "groups: ", "groups" },
 		{ "version_min/max: ", "tls-min" },
 		{ "sessions_max: ", "sessions" },
+		{ "full_per_s: ", "full-per-s" },
+		{ "full_at_once: ", "full-at-once" },
 	};
 	size_t i, len;
 

@@ -7,6 +7,7 @@
  * and held against limits, for it would cut what is too long in silence. All
  * problems are told, not the first alone. One thread at a time.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>
@@ -85,10 +86,12 @@ static void global_begin(struct file_reader *reader)
 
 static bool name_is_good(const char *name, size_t len)
 {
-	static const char good[] = "abcdefghijklmnopqrstuvwxyz"
-				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+	size_t i;
 
-	return len && len <= SECTION_NAME_MAX && strspn(name, good) >= len;
+	for (i = 0; i < len; i++)
+		if (!isalnum((unsigned char)name[i]) && !strchr("-_.", name[i]))
+			return false;
+	return len && len <= SECTION_NAME_MAX;
 }
 
 static void listener_begin(struct file_reader *reader, const char *name,

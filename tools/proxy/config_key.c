@@ -68,7 +68,8 @@ static ssize_t read_start(const char *path, uint8_t *buf, size_t size)
 int config_tickets_key(const char *path, uint8_t key[KTC_EXPORT_KEY_LEN],
 		       char *why, size_t why_len)
 {
-	uint8_t buf[HEX_LEN + 3]; /* "\r\n" and one byte too many */
+	/* "\r\n" and one byte too many */
+	uint8_t buf[HEX_LEN + 3] = { 0 };
 	ssize_t len = read_start(path, buf, sizeof(buf));
 	int err = 0;
 

@@ -244,7 +244,7 @@ static const struct opt reconnects[] = {
 	  .help = "key of --tickets: 32 bytes, or 64 hexadecimal digits" },
 	{ .name = "full-per-s", .type = OPT_UINT,
 	  .field = OF_LISTENER(full_per_s), .arg = "N", .def = "2000",
-	  .max = 1000000,
+	  .max = 100000,
 	  .help = "full handshakes begun in a second with one origin; 0: any "
 	  "number" },
 	{ .name = "full-at-once", .type = OPT_UINT,

@@ -374,7 +374,7 @@ static void wrong_files_say_where(void)
 
 static void all_problems_are_told_by_check(void)
 {
-	static const char bad[] = "[global]\nthreds = 1\n"
+	static const char bad[] = "[global]\nthraeds = 1\n"
 				  "[listener a]\nidle = x\n";
 	char line[96], text[1024];
 	int saved, fd;
@@ -393,7 +393,7 @@ static void all_problems_are_told_by_check(void)
 	text[len > 0 ? len : 0] = '\0';
 	(void)close(fd);
 	CHECK_STR("4 problems", why);
-	CHECK(strstr(text, "conf:2: threds: no such key; is it threads?\n"));
+	CHECK(strstr(text, "conf:2: thraeds: no such key; is it threads?\n"));
 	CHECK(strstr(text, "conf:4: idle: \"x\" is not a time"));
 	CHECK(strstr(text, "conf:3: listen: is missing"));
 	CHECK(strstr(text, "conf:3: to: is missing"));
@@ -425,7 +425,11 @@ static void the_command_line_stands_above_the_file(void)
 
 	(void)snprintf(line, sizeof(line), "--config %s --idle 7", file);
 	CHECK(read_line(line) == -EINVAL);
-	CHECK_STR("--config: with a file, a listener's options stand there, or "
+	CHECK_STR("--idle: is a listener's; it stands in the file, or beside "
+		  "--listen and --to", why);
+	(void)snprintf(line, sizeof(line), "--config %s --tls-min 1.3", file);
+	CHECK(read_line(line) == -EINVAL);
+	CHECK_STR("--tls-min: is a listener's; it stands in the file, or "
 		  "beside --listen and --to", why);
 }
 
@@ -491,6 +495,26 @@ static void both_sources_say_the_same(void)
 	CHECK(a.full_per_s == b.full_per_s && a.connect_ms == b.connect_ms);
 	CHECK(a.proxy_out == b.proxy_out && a.clients_max == b.clients_max);
 	CHECK_STR("x.example", a.sni);
+}
+
+/* What the table lets pass, the library takes: it is asked in no other way. */
+static void the_largest_numbers_are_the_librarys_too(void)
+{
+	const struct opt_group *group;
+	const struct opt *opt;
+	char line[160];
+
+	for (group = config_of_listener; group->title; group++) {
+		for (opt = group->opts; opt->name; opt++) {
+			if (opt->type != OPT_UINT)
+				continue;
+			(void)snprintf(line, sizeof(line), OPEN PLACES
+				       "--%s %llu", opt->name,
+				       (unsigned long long)opt->max);
+			CHECK(read_line(line) == 0);
+			CHECK_STR("", why);
+		}
+	}
 }
 
 static void the_client_is_asked_what_the_listener_says(void)
@@ -695,6 +719,7 @@ static void noise_is_refused_with_a_sentence(void)
 		"insecure-no-verify = on\n", "threads = 2\n", "groups = ",
 		"P-256", "999999999999999999999", "-1", "\xff", "%n%s",
 	};
+	const size_t nr_bits = sizeof(bits) / sizeof(bits[0]);
 	char text[1024];
 	uint32_t seed = 20261128;
 	int round, err;
@@ -703,11 +728,10 @@ static void noise_is_refused_with_a_sentence(void)
 	for (round = 0; round < 3000; round++) {
 		text[0] = '\0';
 		for (len = 0, n = random_next(&seed) % 40; n; n--) {
-			const char *bit = bits[random_next(&seed) %
-					       (sizeof(bits) / sizeof(bits[0]))];
+			size_t bit = random_next(&seed) % nr_bits;
 
 			len += (size_t)snprintf(text + len, sizeof(text) - len,
-						"%s", bit);
+						"%s", bits[bit]);
 		}
 		err = read_text(text);
 		CHECK(err == 0 || err == -EINVAL);
@@ -733,6 +757,7 @@ static const struct ktap_test tests[] = {
 	KTAP_TEST(all_problems_are_told_by_check),
 	KTAP_TEST(the_command_line_stands_above_the_file),
 	KTAP_TEST(both_sources_say_the_same),
+	KTAP_TEST(the_largest_numbers_are_the_librarys_too),
 	KTAP_TEST(the_client_is_asked_what_the_listener_says),
 	KTAP_TEST(secrets_are_not_for_others_to_read),
 	KTAP_TEST(the_example_is_right),

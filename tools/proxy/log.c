@@ -105,7 +105,7 @@ void log_fields(enum config_level level, const char *event,
 	if (fclose(out))
 		err = -1;
 	/* what does not go out at once is lost: see above */
-	if (!err && write(STDERR_FILENO, text, len) < 0)
-		err = -1;
+	if (!err)
+		(void)!write(STDERR_FILENO, text, len);
 	free(text);
 }

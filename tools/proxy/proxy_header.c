@@ -114,7 +114,8 @@ static int parse_v1_addresses(char *text, int family, struct proxy_header *out)
 		return -EPROTO;
 	if (inet_pton(family, src, from) != 1 ||
 	    inet_pton(family, dst, to) != 1 ||
-	    !parse_port(src_port, &from_port) || !parse_port(dst_port, &to_port))
+	    !parse_port(src_port, &from_port) ||
+	    !parse_port(dst_port, &to_port))
 		return -EPROTO;
 	if (family == AF_INET) {
 		set_v4(&out->src, &out->src_len, from, from_port);
@@ -161,7 +162,7 @@ static bool v1_may_begin(const uint8_t *text, size_t len)
 static int parse_v1(const uint8_t *buf, size_t len, struct proxy_header *out)
 {
 	const size_t start = sizeof(v1_start) - 1;
-	char line[PROXY_HEADER_V1_MAX];
+	char line[PROXY_HEADER_V1_MAX] = { 0 };
 	size_t i;
 
 	if (memcmp(buf, v1_start, len < start ? len : start))

@@ -125,11 +125,12 @@ static void good_headers_say_who_it_is(void)
 
 static void a_unix_client_has_its_path(void)
 {
+	static const struct header start =
+		HEADER(SIGNATURE "\x21\x31\x00\xd8/run/a");
 	uint8_t bytes[16 + 216] = { 0 };
 	struct proxy_header header;
 
-	memcpy(bytes, SIGNATURE "\x21\x31\x00\xd8", 16);
-	memcpy(bytes + 16, "/run/a", 6);
+	memcpy(bytes, start.bytes, start.len);
 	memset(bytes + 16 + 108, 'b', 108); /* without an end */
 	CHECK(parse(bytes, sizeof(bytes), &header) == sizeof(bytes));
 	CHECK(header.src_len == sizeof(struct sockaddr_un));
