@@ -298,9 +298,9 @@ typedef void (*ktc_keylog_fn)(void *arg, const char *line);
  *	probe for as long again ends it with -ETIMEDOUT; 0: not probed
  *
  * KTC_CLIENT_FASTOPEN (RFC 7413) saves a round trip where the kernel has the
- * server's cookie: the ClientHello goes with the SYN. It is a hint, and used for
- * the only address of a server, or the last one, since the connect ends before
- * it is known that the server is there.
+ * server's cookie: the ClientHello goes with the SYN. It is a hint, and used
+ * for the only address of a server, or the last one, since the connect ends
+ * before it is known that the server is there.
  *
  * Everything is copied by ktc_client_new(); files are read there, once.
  */

@@ -130,6 +130,7 @@ void dial_done(struct ktc_conn *conn, unsigned int attempt, int res)
 {
 	struct setup *setup = conn->setup;
 	int fd = setup->attempts[attempt].fd;
+	bool fast_open;
 
 	if (res || conn->state != CONN_CONNECTING) {
 		attempt_close(setup, attempt);
@@ -142,8 +143,9 @@ void dial_done(struct ktc_conn *conn, unsigned int attempt, int res)
 	attempt_ended(setup, attempt);
 	/* where there is no room they end by themselves */
 	(void)dial_cancel(conn);
-	conn_connected(conn, fd, setup->attempts[attempt].fast_open &&
-					 dial_is_unanswered(fd));
+	fast_open = setup->attempts[attempt].fast_open &&
+		    dial_is_unanswered(fd);
+	conn_connected(conn, fd, fast_open);
 }
 
 bool dial_cancel(struct ktc_conn *conn)

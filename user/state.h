@@ -44,13 +44,13 @@ struct state {
 	uint32_t connect_us;
 	uint32_t handshake_us;
 	int32_t verify_result;
-	uint32_t hs_len;		/* came of a message that is not whole */
+	uint32_t hs_len;		/* of a message that came in part */
 	uint8_t hs_head[STATE_HEAD];	/* its first bytes */
 	uint16_t tickets;
 	uint8_t why_not_resumed;
 	uint8_t alpn_len;
 	uint8_t alpn[256];		/* a string */
-	uint8_t secret[2][SUITE_SECRET_MAX]; /* TLS 1.3 */
+	uint8_t secret[2][SUITE_SECRET_MAX]; /* TLS 1.3; else zeros */
 	/* over all of it and the keys in the kernel */
 	uint8_t sum[DIGEST_LEN];
 };

@@ -166,7 +166,7 @@ FIXTURE_TEARDOWN(leave)
 				     relay_has_module(self->c.conn->relay)); \
 	} while (0)
 
-static void moved_on(FIXTURE_DATA(leave) *self)
+static void moved_on(FIXTURE_DATA(leave) * self)
 {
 	self->moved[KTC_RX] += self->c.moved[KTC_RX];
 	self->moved[KTC_TX] += self->c.moved[KTC_TX];
@@ -566,6 +566,9 @@ TEST_F(leave, goes_on_when_the_kernel_refuses)
 TEST_F(leave, gives_way_to_a_close)
 {
 	self->plain_opts.send = 64 * MB;
+	/* an emulated guest is slow to take what is on its way */
+	self->plain_opts.buffer = 65536;
+	self->peer_opts.rcvbuf = self->peer_opts.sndbuf = 65536;
 	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
 	RELAY();
 	peer_go(self->peer);
@@ -586,6 +589,9 @@ TEST_F(leave, gives_way_to_a_close)
 TEST_F(leave, gives_way_to_an_abort)
 {
 	self->plain_opts.send = 64 * MB;
+	/* an emulated guest is slow to take what is on its way */
+	self->plain_opts.buffer = 65536;
+	self->peer_opts.rcvbuf = self->peer_opts.sndbuf = 65536;
 	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
 	RELAY();
 	peer_go(self->peer);

@@ -55,6 +55,7 @@ TEST(nothing_ends_but_by_way_of_ending)
 TEST(the_wait_comes_first_and_leads_where_a_new_one_may_go)
 {
 	unsigned int state;
+	bool new;
 
 	for (state = 0; state < CONN_NR_STATES; state++) {
 		EXPECT_EQ(state == CONN_NEW,
@@ -62,9 +63,8 @@ TEST(the_wait_comes_first_and_leads_where_a_new_one_may_go)
 		if (state == CONN_WAITING)
 			continue;
 		/* OPEN: adopted, which what waits never is */
-		EXPECT_EQ(conn_state_allowed(CONN_NEW, state) &&
-				  state != CONN_OPEN,
-			  conn_state_allowed(CONN_WAITING, state));
+		new = state != CONN_OPEN && conn_state_allowed(CONN_NEW, state);
+		EXPECT_EQ(new, conn_state_allowed(CONN_WAITING, state));
 	}
 }
 

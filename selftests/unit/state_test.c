@@ -71,7 +71,7 @@ FIXTURE_TEARDOWN(state)
 }
 
 /* As after somebody has changed it who has the keys, too. */
-static int adopted(FIXTURE_DATA(state) *self, struct state *state)
+static int adopted(FIXTURE_DATA(state) * self, struct state *state)
 {
 	struct state out;
 	int err;

@@ -389,6 +389,7 @@ static void event(struct worker *w, struct ktc_event *ev)
 	case KTC_EV_REKEYED:
 	case KTC_EV_RELAYED:
 	case KTC_EV_DETACHED:
+	case KTC_EV_STAYED:
 		break;
 	}
 	ktc_event_release(w->loop, ev);
