@@ -852,7 +852,8 @@ struct ktc_conn_opts {
  * @out: receives the connection, or NULL if not wanted; written on success
  *	only
  *
- * OPEN or CLOSED follows as an event, within the deadlines.
+ * OPEN or CLOSED follows as an event, within the deadlines. A loop keeps a
+ * name's addresses for a second.
  *
  * Context: the loop's thread.
  * Return: 0; -KTC_E_OPTION; -ENOMEM; -EMFILE; -EAGAIN when the loop is full.

@@ -126,6 +126,16 @@ static bool conn_is_parting(const struct ktc_conn *conn)
 		(conn->close_notify_sent && !conn->send_head));
 }
 
+/* None of the addresses was of use: the name may have others by now. */
+static void conn_forget_name(struct ktc_conn *conn)
+{
+	const struct origin *origin = &conn->setup->origin;
+
+	if (origin->host)
+		resolver_forget(conn->loop->resolver, origin->host,
+				origin->port);
+}
+
 void conn_fail(struct ktc_conn *conn, int err, int os_errno)
 {
 	if (conn->state >= CONN_ENDING) {
@@ -134,6 +144,8 @@ void conn_fail(struct ktc_conn *conn, int err, int os_errno)
 			relay_give_up(conn);
 		return;
 	}
+	if (conn->state == CONN_CONNECTING && err != -KTC_E_CANCELED)
+		conn_forget_name(conn);
 	/* the peer has said goodbye, and so have we: what comes is no error */
 	if (conn_is_parting(conn) &&
 	    (err == -EPIPE || err == -ECONNRESET))

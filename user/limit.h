@@ -33,6 +33,8 @@
 #define LIMIT_ALPN_WIRE		255u	/* the ALPN list in wire form */
 #define LIMIT_ADDRESSES		16u	/* addresses of a name that are tried */
 #define LIMIT_LOOKUPS		16u	/* name look-ups at once, per loop */
+#define LIMIT_NAMES_KEPT	16u	/* answers a loop keeps, how long */
+#define LIMIT_NAME_FRESH_MS	1000u
 /* CA, CRL, key files, in bytes; all files of ca_dir together */
 #define LIMIT_FILE		(16u << 20)
 #define LIMIT_CA_DIR_FILES	16384u

@@ -9,7 +9,12 @@
  * are at most LIMIT_LOOKUPS threads; more look-ups wait in a queue, in order.
  * A thread ends when the queue is empty.
  *
- * Everything but event_fd, which is constant, is under the lock.
+ * An answer is good for a moment: who makes many connections to one name asks
+ * once a second, not once for each. Longer it cannot be, for getaddrinfo(3)
+ * does not tell how long the name's owner lets it be.
+ *
+ * Everything is under the lock but event_fd, which is constant, and the
+ * answers kept, which are the loop's thread's.
  */
 #include "resolve.h"
 
@@ -31,6 +36,7 @@
 struct lookup {
 	struct lookup *next;
 	uint64_t token;
+	uint64_t kept_us;	/* since when it is kept */
 	int err;
 	struct resolve_list list;
 	char service[sizeof("65535")];
@@ -48,6 +54,8 @@ struct resolver {
 	bool closed;		/* the loop has gone */
 	struct queue waiting;	/* for a thread */
 	struct queue done;	/* for the loop */
+	struct lookup *kept[LIMIT_NAMES_KEPT];
+	unsigned int next_kept;	/* goes for the next one, if there must */
 	int event_fd;
 };
 
@@ -227,15 +235,70 @@ int resolver_new(int event_fd, struct resolver **out)
 void resolver_free(struct resolver *res)
 {
 	struct lookup *lookup;
+	unsigned int i;
 
 	if (!res)
 		return;
+	for (i = 0; i < LIMIT_NAMES_KEPT; i++)
+		mem_free(res->kept[i]);
 	lock(res);
 	res->closed = true;
 	while ((lookup = queue_pop(&res->waiting)) ||
 	       (lookup = queue_pop(&res->done)))
 		mem_free(lookup);
 	unlock(res, true);
+}
+
+/* --------------------------------------------------------- answers kept -- */
+
+static struct lookup **find_kept(struct resolver *res, const char *name,
+				 const char *service)
+{
+	unsigned int i;
+
+	for (i = 0; i < LIMIT_NAMES_KEPT; i++)
+		if (res->kept[i] && !strcmp(res->kept[i]->name, name) &&
+		    !strcmp(res->kept[i]->service, service))
+			return &res->kept[i];
+	return NULL;
+}
+
+static bool answer_kept(struct resolver *res, const char *name,
+			const char *service, struct resolve_list *now)
+{
+	struct lookup **kept = find_kept(res, name, service);
+
+	if (!kept || sys->now_us() - (*kept)->kept_us >=
+			     LIMIT_NAME_FRESH_MS * 1000ull)
+		return false;
+	*now = (*kept)->list;
+	return true;
+}
+
+static void keep(struct resolver *res, struct lookup *lookup)
+{
+	struct lookup **kept = find_kept(res, lookup->name, lookup->service);
+
+	if (!kept)
+		kept = &res->kept[res->next_kept++ % LIMIT_NAMES_KEPT];
+	mem_free(*kept);
+	lookup->kept_us = sys->now_us();
+	*kept = lookup;
+}
+
+void resolver_forget(struct resolver *res, const char *name, uint16_t port)
+{
+	char service[sizeof("65535")];
+	struct lookup **kept;
+
+	if (!res)
+		return;
+	(void)snprintf(service, sizeof(service), "%u", port);	/* fits */
+	kept = find_kept(res, name, service);
+	if (!kept)
+		return;
+	mem_free(*kept);
+	*kept = NULL;
 }
 
 static bool numeric(const char *name, uint16_t port, struct resolve_list *now)
@@ -283,6 +346,7 @@ static int want_thread(struct resolver *res)
 int resolver_start(struct resolver *res, const char *name, uint16_t port,
 		   uint64_t token, struct resolve_list *now)
 {
+	char service[sizeof("65535")];
 	size_t len = strlen(name);
 	struct lookup *lookup;
 	int err;
@@ -291,13 +355,15 @@ int resolver_start(struct resolver *res, const char *name, uint16_t port,
 		return 1;
 	if (!len || len > LIMIT_NAME + 1)	/* a dot may end it */
 		return -KTC_E_RESOLVE;
+	(void)snprintf(service, sizeof(service), "%u", port);	/* fits */
+	if (answer_kept(res, name, service, now))
+		return 1;
 	lookup = mem_zalloc(sizeof(*lookup) + len + 1);
 	if (!lookup)
 		return -ENOMEM;
 	lookup->token = token;
 	memcpy(lookup->name, name, len);
-	(void)snprintf(lookup->service, sizeof(lookup->service), "%u",
-		       port);	/* fits */
+	memcpy(lookup->service, service, sizeof(service));
 
 	lock(res);
 	queue_push(&res->waiting, lookup);
@@ -323,6 +389,9 @@ bool resolver_next(struct resolver *res, uint64_t *token, int *err,
 	*token = lookup->token;
 	*err = lookup->err;
 	*out = lookup->list;
-	mem_free(lookup);
+	if (lookup->err)
+		mem_free(lookup);
+	else
+		keep(res, lookup);
 	return true;
 }

@@ -32,11 +32,15 @@ void resolver_free(struct resolver *res);
 
 /*
  * Starts a look-up; token comes back with its answer. 1: answered at once
- * into *now; 0: later, by resolver_next(); else -KTC_E_RESOLVE, -ENOMEM,
- * -EAGAIN (no thread).
+ * into *now, as numbers are, and names that were asked for a moment ago; 0:
+ * later, by resolver_next(); else -KTC_E_RESOLVE, -ENOMEM, -EAGAIN (no
+ * thread).
  */
 int resolver_start(struct resolver *res, const char *name, uint16_t port,
 		   uint64_t token, struct resolve_list *now);
+
+/* A kept answer was of no use: the next time it is asked for. NULL is fine. */
+void resolver_forget(struct resolver *res, const char *name, uint16_t port);
 
 /*
  * One ended look-up: true and *token, *err (0, -KTC_E_RESOLVE, -ENOMEM) and

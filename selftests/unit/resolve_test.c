@@ -38,6 +38,13 @@ static int answer_err;
 static struct addrinfo hints_seen;
 static char name_seen[300], service_seen[16];
 
+static uint64_t now_us = 1000000;
+
+static uint64_t fake_now_us(void)
+{
+	return now_us;
+}
+
 static void *counting_alloc(size_t size)
 {
 	__atomic_fetch_add(&live, 1, __ATOMIC_RELAXED);
@@ -148,6 +155,7 @@ FIXTURE_SETUP(res)
 	fake.lookup = fake_lookup;
 	fake.lookup_free = fake_lookup_free;
 	fake.thread = fake_thread;
+	fake.now_us = fake_now_us;
 	fake.alloc = counting_alloc;
 	fake.free = counting_free;
 	sys = &fake;
@@ -234,6 +242,81 @@ TEST_F(res, a_name_is_answered_later_with_its_token)
 	EXPECT_EQ(AF_UNSPEC, hints_seen.ai_family);
 }
 
+TEST_F(res, an_answer_is_kept_for_a_moment)
+{
+	struct sockaddr_in *in = (void *)&self->list.at[0].addr;
+	struct resolve_list now = { 0 };
+
+	ASSERT_EQ(0, resolver_start(self->res, "x.test", 443, 1, &now));
+	/* nothing is kept before it is there */
+	ASSERT_EQ(0, resolver_start(self->res, "x.test", 443, 2, &now));
+	ASSERT_TRUE(NEXT());
+	ASSERT_TRUE(NEXT());
+	addresses = "192.0.2.2";
+	now_us += LIMIT_NAME_FRESH_MS * 1000 - 1;
+	ASSERT_EQ(1, resolver_start(self->res, "x.test", 443, 3, &now));
+	EXPECT_EQ(1, now.count);
+	EXPECT_STREQ("192.0.2.1", text_at(&now, 0));
+	/* another port and another name are another question */
+	ASSERT_EQ(0, resolver_start(self->res, "x.test", 444, 4, &now));
+	ASSERT_TRUE(NEXT());
+	EXPECT_EQ(htons(444), in->sin_port);
+	ASSERT_EQ(0, resolver_start(self->res, "y.test", 443, 5, &now));
+	ASSERT_TRUE(NEXT());
+	EXPECT_EQ(4, started);
+	now_us++;
+	ASSERT_EQ(0, resolver_start(self->res, "x.test", 443, 6, &now));
+	ASSERT_TRUE(NEXT());
+	EXPECT_STREQ("192.0.2.2", text_at(&self->list, 0));
+	EXPECT_EQ(5, started);
+}
+
+TEST_F(res, an_answer_can_be_forgotten)
+{
+	struct resolve_list now;
+
+	ASSERT_EQ(0, resolver_start(self->res, "x.test", 443, 1, &now));
+	ASSERT_TRUE(NEXT());
+	resolver_forget(self->res, "x.test", 444);
+	resolver_forget(self->res, "y.test", 443);
+	ASSERT_EQ(1, resolver_start(self->res, "x.test", 443, 2, &now));
+	resolver_forget(self->res, "x.test", 443);
+	ASSERT_EQ(0, resolver_start(self->res, "x.test", 443, 3, &now));
+	ASSERT_TRUE(NEXT());
+	resolver_forget(NULL, "x.test", 443);
+}
+
+TEST_F(res, a_failure_is_not_kept)
+{
+	struct resolve_list now = { 0 };
+
+	answer_err = EAI_NONAME;
+	ASSERT_EQ(0, resolver_start(self->res, "x.test", 443, 1, &now));
+	ASSERT_TRUE(NEXT());
+	EXPECT_EQ(-KTC_E_RESOLVE, self->err);
+	answer_err = 0;
+	ASSERT_EQ(0, resolver_start(self->res, "x.test", 443, 2, &now));
+	ASSERT_TRUE(NEXT());
+	EXPECT_EQ(0, self->err);
+}
+
+TEST_F(res, no_more_answers_are_kept_than_the_limit)
+{
+	struct resolve_list now;
+	char name[32];
+	unsigned int i;
+
+	for (i = 0; i < 5 * LIMIT_NAMES_KEPT; i++) {
+		snprintf(name, sizeof(name), "x%u.test", i);
+		ASSERT_EQ(0, resolver_start(self->res, name, 443, i, &now));
+		ASSERT_TRUE(NEXT());
+	}
+	EXPECT_EQ(1, resolver_start(self->res, name, 443, 1, &now));
+	EXPECT_EQ(0, resolver_start(self->res, "x1.test", 443, 2, &now));
+	ASSERT_TRUE(NEXT());
+	EXPECT_GE(LIMIT_NAMES_KEPT + 2, (unsigned int)live);
+}
+
 TEST_F(res, families_alternate_from_the_first_ones)
 {
 	addresses = "2001:db8::1,2001:db8::2,2001:db8::3,192.0.2.1,192.0.2.2";
@@ -247,7 +330,7 @@ TEST_F(res, families_alternate_from_the_first_ones)
 	EXPECT_STREQ("2001:db8::3", text_at(&self->list, 4));
 
 	addresses = "192.0.2.1,192.0.2.2,2001:db8::1";
-	ASSERT_EQ(0, resolver_start(self->res, "x.test", 1, 1, &self->list));
+	ASSERT_EQ(0, resolver_start(self->res, "y.test", 1, 1, &self->list));
 	ASSERT_TRUE(NEXT());
 	ASSERT_EQ(3, self->list.count);
 	EXPECT_STREQ("192.0.2.1", text_at(&self->list, 0));

@@ -335,7 +335,9 @@ void config_client_opts(const struct config_listener *listener,
 {
 	*opts = (struct ktc_client_opts){
 		.size = sizeof(*opts),
-		.flags = listener->insecure ? KTC_CLIENT_INSECURE_NO_VERIFY : 0,
+		.flags = (listener->insecure ? KTC_CLIENT_INSECURE_NO_VERIFY :
+					       0) |
+			 (listener->fastopen ? KTC_CLIENT_FASTOPEN : 0),
 		.policy = (enum ktc_policy)listener->plane,
 		.ca_file = listener->ca,
 		.ca_dir = listener->ca_dir,
@@ -356,5 +358,6 @@ void config_client_opts(const struct config_listener *listener,
 		.sessions_max = (uint32_t)listener->sessions_max,
 		.full_per_s = (uint32_t)listener->full_per_s,
 		.full_at_once = (uint32_t)listener->full_at_once,
+		.keepalive_ms = (uint32_t)listener->keepalive_ms,
 	};
 }
