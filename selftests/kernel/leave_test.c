@@ -210,7 +210,8 @@ static void moved_on(FIXTURE_DATA(leave) * self)
 	do { \
 		drive_fini(&self->d); \
 		ASSERT_EQ(0, drive_init(&self->d, &self->client, NULL)); \
-		ASSERT_EQ(0, drive_adopt(&self->d, &self->c, 0)); \
+		ASSERT_EQ(0, drive_adopt(&self->d, &self->c, \
+					 KTC_CONN_RECV_PAUSED)); \
 		self->c.relays = 0; \
 	} while (0)
 
