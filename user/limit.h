@@ -88,6 +88,8 @@
 /* how long a relay keeps still for it; it tells of so many bytes each */
 #define LIMIT_MODULE_QUIET_MS	100u
 #define LIMIT_MODULE_PROGRESS	(4u << 20)
+/* after STOP: its END is waited for no longer by one that leaves its relay */
+#define LIMIT_MODULE_STOP_MS	1000u
 
 /* loops */
 #define LIMIT_LOOP_CONNS	(1u << 20)

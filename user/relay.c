@@ -520,10 +520,12 @@ static void relay_cannot_leave(struct ktc_conn *conn)
 {
 	struct relay *relay = conn->relay;
 
-	if (relay_has_module(relay) && !relay->module_leave)
-		relay->module_leave = true;
-	else
+	if (!relay_has_module(relay) || relay->module_leave) {
 		relay_stay(conn, -KTC_E_CLOSE_TIMEOUT);
+		return;
+	}
+	relay->module_leave = true;
+	conn_set_deadline(conn, conn->client->config.close_timeout_ms);
 }
 
 /* -------------------------------------------------------------- ending -- */
@@ -551,6 +553,20 @@ static bool relay_is_over(struct ktc_conn *conn)
 	return true;
 }
 
+/*
+ * The module, told to stop, receives from nobody until both sides have taken
+ * what it holds, so a server that is stuck in its own sends stays stuck. One
+ * that leaves need not wait for that: see relay_cannot_leave().
+ */
+static uint32_t relay_time_ms(const struct ktc_conn *conn)
+{
+	uint32_t ms = conn->client->config.close_timeout_ms;
+
+	if (relay_is_leaving(conn) && relay_has_module(conn->relay))
+		ms = MIN(ms, LIMIT_MODULE_STOP_MS);
+	return ms;
+}
+
 /* What is to end, ends within the close deadline; a move has its own. */
 static void relay_hurry(struct ktc_conn *conn)
 {
@@ -570,7 +586,7 @@ static void relay_hurry(struct ktc_conn *conn)
 		relay_stay(conn, -KTC_E_STATE);
 	if ((relay_is_stopping(conn) || relay->end != KTC_END_NONE) &&
 	    conn->deadline_us == TIMER_NEVER)
-		conn_set_deadline(conn, conn->client->config.close_timeout_ms);
+		conn_set_deadline(conn, relay_time_ms(conn));
 }
 
 /*

@@ -81,6 +81,9 @@ static void module_leave(struct ktc_conn *conn, bool ended)
 	mem_pool_put(&conn->loop->event_pool, relay->event);
 	relay->event = NULL;
 	plane_kernel_count(conn);
+	/* what is left to do has the whole time again */
+	if (conn->detach && conn->state == CONN_OPEN)
+		conn->deadline_us = TIMER_NEVER;
 }
 
 static void module_ended(struct ktc_conn *conn, const struct ktcm_event *ev)

@@ -210,7 +210,8 @@ static void moved_on(FIXTURE_DATA(leave) * self)
 	do { \
 		drive_fini(&self->d); \
 		ASSERT_EQ(0, drive_init(&self->d, &self->client, NULL)); \
-		ASSERT_EQ(0, drive_adopt(&self->d, &self->c, 0)); \
+		ASSERT_EQ(0, drive_adopt(&self->d, &self->c, \
+					 KTC_CONN_RECV_PAUSED)); \
 		self->c.relays = 0; \
 	} while (0)
 
@@ -375,6 +376,8 @@ TEST_F(leave, over_key_updates)
 /* The plain side's end has passed: one close_notify, and no second one. */
 TEST_F(leave, after_the_plain_side_has_ended)
 {
+	uint64_t records = 0;
+
 	self->plain_opts.send = 1000;
 	self->plain_opts.shut = true;
 	/* the server answers when it has read our end */
@@ -390,12 +393,15 @@ TEST_F(leave, after_the_plain_side_has_ended)
 	UNTIL_INSIDE(self->plain.got == 300000);
 	if (variant->policy != KTC_POLICY_AUTO) {
 		LEAVE();
+		records = self->c.info.records[KTC_TX];
 		ADOPT(); /* the module takes no half of a relay */
 		EXPECT_EQ(-KTC_E_STATE, ktc_conn_send(self->c.conn, "x", 1, 0));
 		ASSERT_EQ(0, ktc_relay(self->c.conn, self->plain.fd, FLAGS));
 	}
 	peer_go(self->peer);
 	DONE(600000, 1000);
+	if (records)
+		EXPECT_EQ(records, self->c.info.records[KTC_TX]);
 }
 
 /* --------------------------------------------------------- not passed -- */
