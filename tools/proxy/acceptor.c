@@ -17,6 +17,7 @@
 #include "link.h"
 #include "listen.h"
 #include "log.h"
+#include "room.h"
 #include "worker.h"
 
 /* when there is no room, and no client of this worker ends */
@@ -30,10 +31,10 @@ static void acceptor_pause(struct acceptor *acceptor);
 
 static void acceptor_arm(struct acceptor *acceptor)
 {
-	bool many = link_room(acceptor->post) > ROOM_MULTISHOT;
+	bool many = room_left(acceptor->post) > ROOM_MULTISHOT;
 	struct io_uring_sqe *sqe;
 
-	if (!link_room(acceptor->post)) {
+	if (!room_left(acceptor->post)) {
 		acceptor_pause(acceptor);
 		return;
 	}
@@ -81,7 +82,7 @@ static void pause_over(struct timer *timer)
 		return;
 	if (acceptor->held < 0)
 		acceptor_arm(acceptor);
-	else if (link_count_up(acceptor->post))
+	else if (room_take(acceptor->post))
 		serve_held(acceptor);
 	else
 		acceptor_pause(acceptor);
@@ -129,7 +130,7 @@ static void sweep(struct acceptor *acceptor)
 		fd = accept4(acceptor->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
-		if (link_count_up(acceptor->post))
+		if (room_take(acceptor->post))
 			link_begin(acceptor->post, fd);
 		else
 			link_refuse(acceptor->post, fd);
@@ -143,7 +144,7 @@ static void acceptor_free(struct acceptor *acceptor)
 	while (*p != acceptor)
 		p = &(*p)->next;
 	*p = acceptor->next;
-	if (acceptor->held >= 0 && link_count_up(acceptor->post))
+	if (acceptor->held >= 0 && room_take(acceptor->post))
 		link_begin(acceptor->post, acceptor->held);
 	else if (acceptor->held >= 0)
 		link_refuse(acceptor->post, acceptor->held);
@@ -180,7 +181,7 @@ static void acceptor_pause(struct acceptor *acceptor)
 
 static void accepted(struct acceptor *acceptor, int fd)
 {
-	if (link_count_up(acceptor->post))
+	if (room_take(acceptor->post))
 		link_begin(acceptor->post, fd);
 	else if (acceptor->held < 0)
 		acceptor->held = fd;
@@ -195,7 +196,7 @@ void acceptor_completion(struct acceptor *acceptor, int res, uint32_t flags)
 	if (res >= 0)
 		accepted(acceptor, res);
 	if (acceptor->armed) {
-		if (link_room(acceptor->post) <= ROOM_MULTISHOT)
+		if (room_left(acceptor->post) <= ROOM_MULTISHOT)
 			acceptor_cancel(acceptor);
 		return;
 	}

@@ -23,6 +23,7 @@
 #include "move.h"
 #include "parcel.h"
 #include "proxy_header.h"
+#include "room.h"
 #include "upstream.h"
 #include "worker.h"
 
@@ -90,53 +91,6 @@ static bool set_timer(struct link *link, uint64_t at_ms)
 
 /* ------------------------------------------------------------------- end -- */
 
-static void count_down(struct post *post)
-{
-	/* relaxed: a number alone */
-	atomic_fetch_sub_explicit(&post->service->tally->clients, 1,
-				  memory_order_relaxed);
-	/* release: see proxy_look(), which reads it */
-	atomic_fetch_sub_explicit(post->worker->all_clients, 1,
-				  memory_order_release);
-}
-
-static uint64_t room(uint64_t max, unsigned int now)
-{
-	return max > now ? max - now : 0;
-}
-
-uint64_t link_room(const struct post *post)
-{
-	struct service *service = post->service;
-	uint64_t here, all;
-
-	/* relaxed: link_count_up() is exact */
-	here = room(service->listener->clients_max,
-		    atomic_load_explicit(&service->tally->clients,
-					 memory_order_relaxed));
-	all = room(service->generation->clients_max,
-		   atomic_load_explicit(post->worker->all_clients,
-					memory_order_relaxed));
-	return here < all ? here : all;
-}
-
-bool link_count_up(struct post *post)
-{
-	struct service *service = post->service;
-	unsigned int all, here;
-
-	/* relaxed: taken before it is looked at, so that it is exact */
-	all = atomic_fetch_add_explicit(post->worker->all_clients, 1,
-					memory_order_relaxed);
-	here = atomic_fetch_add_explicit(&service->tally->clients, 1,
-					 memory_order_relaxed);
-	if (all < service->generation->clients_max &&
-	    here < service->listener->clients_max)
-		return true;
-	count_down(post);
-	return false;
-}
-
 static void link_free(struct link *link)
 {
 	struct post *post = link->post;
@@ -175,7 +129,7 @@ void link_end(struct link *link, enum stats_end why)
 		upstream_abort(upstream);
 	stats_add(&post->stats->ended[why], 1);
 	stats_sub(&post->stats->clients, 1);
-	count_down(post);
+	room_give(post);
 	log_event(CONFIG_DEBUG, "client_ended",
 		  LOG_S("listener", listener_of(link)->name),
 		  LOG_S("end", stats_end_name(why)));
@@ -554,7 +508,7 @@ void link_refuse(struct post *post, int fd)
 	stats_add(&post->stats->ended[STATS_END_LIMIT], 1);
 	log_event(CONFIG_WARN, "client_refused",
 		  LOG_S("listener", post->service->listener->name),
-		  LOG_U("room", link_room(post)));
+		  LOG_U("room", room_left(post)));
 	client_fd_reset(fd);
 	worker_close(post->worker, fd);
 }
@@ -566,7 +520,7 @@ struct link *link_new(struct post *post, int fd)
 	struct link *link = pool_get(&worker->link_pool);
 
 	if (!link) {
-		count_down(post);
+		room_give(post);
 		return NULL;
 	}
 	link->post = post_get(post);

@@ -86,10 +86,6 @@ struct link {
 	bool stays;
 };
 
-/* How many clients there is still room for; takes room for one, if any. */
-uint64_t link_room(const struct post *post);
-bool link_count_up(struct post *post);
-
 /* A client came, for whom room was taken: its descriptor is taken. */
 void link_begin(struct post *post, int fd);
 

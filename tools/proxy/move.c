@@ -14,6 +14,7 @@
 #include "link.h"
 #include "log.h"
 #include "parcel.h"
+#include "room.h"
 #include "upstream.h"
 #include "worker.h"
 
@@ -188,7 +189,7 @@ int move_adopt(struct worker *worker, struct parcel *parcel)
 	i = post ? find_origin(post->service, parcel) : -ENOENT;
 	if (i < 0)
 		return i;
-	if (!link_count_up(post))
+	if (!room_take(post))
 		return -EAGAIN;
 	link = link_new(post, parcel->client_fd);
 	if (!link)

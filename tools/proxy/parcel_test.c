@@ -108,10 +108,29 @@ TEST_F(parcel, lengths_beyond_their_limits_are_refused)
 		}
 		self->buf[8 + 2 * field + 1] = was;
 	}
-	/* one longer, the next one shorter: the sum is right */
-	self->buf[14] = 0xff;
-	self->buf[15] = 0xff;
-	EXPECT_EQ(-EPROTO, parcel_unpack(self->out, self->buf, self->len));
+}
+
+/* Each of the four is one longer than it may be, and the sum is right. */
+TEST_F(parcel, what_is_too_long_is_refused)
+{
+	static const uint16_t max[4] = {
+		PARCEL_TEXT_MAX, PARCEL_TEXT_MAX, PARCEL_TEXT_MAX,
+		KTC_STATE_LEN_MAX,
+	};
+	uint16_t len[4];
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		memset(len, 0, sizeof(len));
+		memset(self->buf, 'x', sizeof(self->buf));
+		len[i] = max[i];
+		memcpy(self->buf + 8, len, sizeof(len));
+		EXPECT_EQ(0, parcel_unpack(self->out, self->buf, 16 + len[i]));
+		len[i]++;
+		memcpy(self->buf + 8, len, sizeof(len));
+		EXPECT_EQ(-EPROTO,
+			  parcel_unpack(self->out, self->buf, 16 + len[i]));
+	}
 }
 
 TEST_F(parcel, a_text_with_a_nul_is_refused)

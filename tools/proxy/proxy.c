@@ -319,7 +319,7 @@ static void reloaded(struct proxy *proxy)
 
 static uint64_t clients_now(const struct proxy *proxy)
 {
-	/* acquire: see proxy_look(); pairs with count_down() */
+	/* acquire: see proxy_look(); pairs with room_give() */
 	return atomic_load_explicit(&proxy->all_clients, memory_order_acquire);
 }
 
