@@ -33,7 +33,8 @@ succeed()
 }
 
 # hundreds of handshakes at once take their time under emulation
-patience="--handshake-timeout 100s --connect-timeout 100s --drain 60s"
+patience="--handshake-timeout 100s --connect-timeout 100s --drain 100s \
+	--close-timeout 90s"
 
 start_first()
 {
@@ -91,7 +92,7 @@ test_busy_connections_move()
 	start_first --plane always
 	keep_busy "$1"
 	succeed --plane always
-	await_s 100 proxy_has_ended || {
+	await_s 150 proxy_has_ended || {
 		cat "$proxy_log" "$dir/next.err" >&2
 		fail "the old one does not end"
 	}
