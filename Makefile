@@ -275,9 +275,9 @@ check:
 	@$(MAKE) $(JOBS) all
 	@$(MAKE) kmod KERNEL=$(CHECK_KMOD_KERNEL) >&2
 	@{ $(run-native) \
-	$(foreach k,$(KERNELS),tools/dev/vm-tests -k $(k) \
-	$(KERNEL_TESTS) $(E2E_TESTS);) \
-	$(call run-kmod-tests,$(CHECK_KMOD_KERNEL)) } | $(SUM)
+	tools/dev/at-once '$(call run-kmod-tests,$(CHECK_KMOD_KERNEL))' \
+	$(foreach k,$(KERNELS),'tools/dev/vm-tests -k $(k) \
+	$(KERNEL_TESTS) $(E2E_TESTS)'); } | $(SUM)
 
 check-native:
 	@$(MAKE) $(JOBS) all
@@ -296,8 +296,8 @@ CHECK_KMOD_KERNEL := 6.1
 WITH_MODULE_TESTS = $(KMOD_TESTS) $(filter $(addprefix $(O)/kernel/,\
 	leave_test move_test relay_test unload_test),$(KERNEL_TESTS))
 module = build/kmod/$(1)/kmod/ktlsclient.ko
-run-kmod-tests = $(foreach k,$(1),tools/dev/vm-tests -k $(k) \
-	-m $(call module,$(k)) $(WITH_MODULE_TESTS);)
+run-kmod-tests = tools/dev/vm-tests -k $(1) -m $(call module,$(1)) \
+	$(WITH_MODULE_TESTS)
 
 kmods:
 	@$(foreach k,$(KMOD_KERNELS),$(MAKE) kmod KERNEL=$(k) >&2 &&) true
@@ -306,8 +306,8 @@ check-kmod:
 	@tools/dev/setup check
 	@$(MAKE) $(JOBS) all
 	@$(MAKE) kmods
-	@export KTC_RELAY_MB=$${KTC_RELAY_MB:-64}; \
-	{ $(call run-kmod-tests,$(KMOD_KERNELS)) } | $(SUM)
+	@export KTC_RELAY_MB=$${KTC_RELAY_MB:-64}; tools/dev/at-once \
+	$(foreach k,$(KMOD_KERNELS),'$(call run-kmod-tests,$(k))') | $(SUM)
 
 # First that the kernel tells, then that it has nothing to tell. Those of the
 # library are left out: they judge by time, and this kernel is slow; so is, of
