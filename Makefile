@@ -101,9 +101,9 @@ KMOD_TESTS := $(patsubst selftests/kmod/%.c,$(O)/module/%,\
 TOOL_TESTS := $(patsubst tools/%.c,$(O)/%,$(wildcard tools/*/*_test.c))
 SELF_TESTS := $(UNIT_TESTS) $(FAULT_TESTS) $(KERNEL_TESTS) $(TORTURE_TESTS) \
 	$(LIB_TESTS) $(KMOD_TESTS)
-E2E_TESTS := $(filter-out %/proxy_%,$(wildcard selftests/e2e/*_test.sh))
 PROXY_TESTS := $(wildcard selftests/e2e/proxy_test.sh \
 	selftests/e2e/proxy_*_test.sh selftests/e2e/proxy_*_long.sh)
+E2E_TESTS := $(filter-out $(PROXY_TESTS),$(wildcard selftests/e2e/*_test.sh))
 MKCERTS := $(patsubst selftests/lib/%.c,$(O)/%,\
 	$(wildcard selftests/lib/mkcerts.c))
 
