@@ -46,7 +46,7 @@ int ossl_new(struct ossl_ctx *ctx, struct mem_pool *pool,
 	     void *arg, struct ossl **out);
 void ossl_free(struct ossl *o);			/* takes NULL */
 
-/* Before the first ossl_handshake(): bytes that go out before it, as they are. */
+/* Before the first ossl_handshake(): bytes that go out ahead, as they are. */
 int ossl_preamble(struct ossl *o, const void *bytes, size_t len);
 
 /*

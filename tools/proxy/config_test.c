@@ -204,8 +204,8 @@ static void wrong_lines_say_what_is_wrong(void)
 		  "group \"nobody-of-that-name\"" },
 		{ "--status", "--status: needs --control, the socket of the "
 			      "proxy to ask" },
-		{ PLACES "--insecure", "--insecure: --insecure-no-verify has to "
-				       "be said in full" },
+		{ PLACES "--insecure",
+		  "--insecure: --insecure-no-verify has to be said in full" },
 		{ PLACES OPEN "--ca x", "--insecure-no-verify: contradicts ca, "
 					"ca-dir and crl" },
 		{ PLACES "--cert x", "--key: is missing for cert" },
