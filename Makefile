@@ -248,8 +248,8 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 # Each prints KTAP and ends in one line "N passed, N failed, N skipped".
 # Building comes in a make of its own, so that set-up is over before it.
 .PHONY: setup check check-native check-vm check-kmod check-debug-kernel \
-	check-upstream check-proxy kmods check-asan check-ubsan check-tsan check-san-run \
-	torture demo bench-relay bench-proxy style layers
+	check-upstream check-proxy kmods check-asan check-ubsan check-tsan \
+	check-san-run torture demo bench-relay bench-proxy style layers
 
 RUN_TESTS := tools/dev/run-tests
 SUM := tools/dev/ktap-sum
@@ -486,7 +486,8 @@ uninstall:
 clean:
 	rm -rf $(O)/obj $(O)/include $(FLAGS) \
 		$(O)/unit $(O)/fault $(O)/kernel $(O)/torture $(O)/lib $(O)/module \
-		$(O)/common $(O)/bench $(O)/proxy $(O)/mkcerts $(O)/asan $(O)/ubsan $(O)/tsan \
+		$(O)/common $(O)/bench $(O)/proxy $(O)/load $(PROXY_UNIT) \
+		$(O)/mkcerts $(O)/asan $(O)/ubsan $(O)/tsan \
 		$(O)/gcc $(O)/clang $(O)/style $(O)/kmod $(O)/ktc-* \
 		$(O)/*.a $(O)/*.so* $(O)/*.pc
 

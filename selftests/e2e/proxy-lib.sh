@@ -60,30 +60,6 @@ expect_ended()
 	}
 }
 
-# --- ports ------------------------------------------------------------------
-
-is_listening()
-{
-	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-		awk -v p=":$(printf '%04X' "$1")" '
-			$4 == "0A" && substr($2, length($2) - 4) == p {
-				found = 1
-			}
-			END { exit !found }'
-}
-
-free_port()
-{
-	free_tries=0
-	while :; do
-		free_tries=$((free_tries + 1))
-		[ "$free_tries" -lt 100 ] || die "no free port"
-		free=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
-		is_listening "$free" || break
-	done
-	echo "$free"
-}
-
 # await_s SECONDS CONDITION...: for conditions that take time themselves
 await_s()
 {
@@ -241,22 +217,30 @@ tls_conf()
 	END_OF_CONF
 }
 
+# run_nginx: with dir/tls.conf, until it listens at tls_port
+run_nginx()
+{
+	nginx -p "$dir" -e "$dir/tls.log" -c "$dir/tls.conf" </dev/null \
+		>"$dir/tls.start" 2>&1 || {
+		cat "$dir/tls.start" "$dir/tls.log" >&2
+		return 1
+	}
+	await is_listening "$tls_port" || fail "nginx does not listen"
+}
+
 # start_tls [CERT-NAME]: nginx in front of ktc-load serve. Sets tls_port.
 start_tls()
 {
 	tls_port=$(free_port)
 	tls_conf "$tls_port" "$plain_port" "${1-server}" >"$dir/tls.conf"
 	: >"$dir/tls.access"
-	nginx -p "$dir" -e "$dir/tls.log" -c "$dir/tls.conf" </dev/null \
-		>"$dir/tls.start" 2>&1 || {
-		cat "$dir/tls.start" "$dir/tls.log" >&2
+	run_nginx || {
 		if has_line 'ssl_certificate\|unknown directive' \
 			"$dir/tls.start"; then
 			skip "nginx has no stream module with TLS here"
 		fi
 		fail "nginx does not start"
 	}
-	await is_listening "$tls_port" || fail "nginx does not listen"
 }
 
 # new_keys FILE-OF-PID: nginx makes new ticket keys when it reads its

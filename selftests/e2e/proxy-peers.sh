@@ -8,29 +8,6 @@
 peer_pids=
 peer_port=
 
-# One that nobody listens on, of those no client is given.
-free_port()
-{
-	free_tries=0
-	while :; do
-		free_tries=$((free_tries + 1))
-		[ "$free_tries" -lt 100 ] || die "no free port"
-		free=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
-		is_listening "$free" || break
-	done
-	echo "$free"
-}
-
-is_listening()
-{
-	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-		awk -v p=":$(printf '%04X' "$1")" '
-			$4 == "0A" && substr($2, length($2) - 4) == p {
-				found = 1
-			}
-			END { exit !found }'
-}
-
 # peer_version NAME: one line, or nothing when it is not here
 peer_version()
 {

@@ -91,12 +91,7 @@ test_h2load()
 		}
 	}
 	END_OF_CONF
-	nginx -p "$dir" -e "$dir/tls.log" -c "$dir/tls.conf" </dev/null \
-		>"$dir/tls.start" 2>&1 || {
-		cat "$dir/tls.start" "$dir/tls.log" >&2
-		fail "nginx does not start"
-	}
-	await is_listening "$tls_port" || fail "nginx does not listen"
+	run_nginx || fail "nginx does not start"
 	start_proxy --to "127.0.0.1:$tls_port" --alpn h2
 	timeout 60 h2load -n 4000 -c 16 -m 8 "http://127.0.0.1:$proxy_port/" \
 		>"$dir/h2load" 2>&1 || fail "h2load"

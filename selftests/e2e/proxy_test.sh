@@ -198,12 +198,7 @@ start_header_origin()
 		}
 	}
 	END_OF_CONF
-	nginx -p "$dir" -e "$dir/tls.log" -c "$dir/tls.conf" </dev/null \
-		>"$dir/tls.start" 2>&1 || {
-		cat "$dir/tls.start" >&2
-		fail "nginx does not start"
-	}
-	await is_listening "$tls_port" || fail "nginx does not listen"
+	run_nginx || fail "nginx does not start"
 }
 
 # told FILE: what the origin says to a client that sends that

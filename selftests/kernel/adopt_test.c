@@ -116,15 +116,7 @@ FIXTURE_TEARDOWN(adopt)
 
 /* The same for what no event tells. */
 #define UNTIL_INSIDE(condition) \
-	do { \
-		uint64_t until_ = sys->now_us() + DRIVE_STEP_MS * 1000ull; \
-		struct ktc_event ev_; \
-		\
-		while (!(condition) && sys->now_us() < until_) \
-			if (ktc_loop_events(self->d.loop, &ev_, 1, 5) == 1) \
-				drive_event(self->d.loop, &ev_); \
-		ASSERT_TRUE(!!(condition)); \
-	} while (0)
+	ASSERT_TRUE(DRIVE_INSIDE(&self->d, condition))
 
 #define SCRIPT(...) \
 	static const struct peer_step script[] = { \

@@ -18,6 +18,7 @@
 #include "certs.h"
 #include "client.h"
 #include "drive.h"
+#include "host.h"
 #include "peer.h"
 
 #define MB (1u << 20)
@@ -81,13 +82,6 @@ VARIANT(2, AES128, NEVER);
 VARIANT(2, AES256, NEVER);
 VARIANT(2, CHACHA20, NEVER);
 
-static bool caps_ktls(void)
-{
-	struct ktc_caps caps = { .size = sizeof(caps) };
-
-	return !ktc_probe(&caps) && caps.ktls;
-}
-
 static bool caps_rekey(void)
 {
 	struct ktc_caps caps = { .size = sizeof(caps) };
@@ -103,7 +97,7 @@ FIXTURE_SETUP(records)
 	};
 	char ca[CERTS_DIR_MAX + 16];
 
-	if (variant->policy == KTC_POLICY_ALWAYS && !caps_ktls())
+	if (variant->policy == KTC_POLICY_ALWAYS && !host_ktls())
 		SKIP(return, "this kernel has no kTLS");
 	if (variant->policy == KTC_POLICY_NEVER && getenv("KTC_TEST_LANE") &&
 	    variant->suite != PEER_SUITE_AES128)

@@ -17,6 +17,7 @@
 #include "client.h"
 #include "conn.h"
 #include "drive.h"
+#include "host.h"
 #include "loop.h"
 #include "peer.h"
 #include "plain.h"
@@ -74,13 +75,6 @@ VARIANT(3, module, ALWAYS, MODULE, unix_);
 VARIANT(2, module, ALWAYS, MODULE, tcp);
 VARIANT(2, module, ALWAYS, MODULE, unix_);
 
-static bool caps_ktls(void)
-{
-	struct ktc_caps caps = { .size = sizeof(caps) };
-
-	return !ktc_probe(&caps) && caps.ktls;
-}
-
 FIXTURE_SETUP(relay)
 {
 	const bool is_1_3 = variant->version == KTC_TLS1_3;
@@ -93,7 +87,7 @@ FIXTURE_SETUP(relay)
 		SKIP(return, "the user plane needs no VM: run natively");
 	if (getenv("KTC_TEST_LANE") && is_1_3 == variant->unix_socket)
 		SKIP(return, "the other two of the four show it here");
-	if (variant->policy == KTC_POLICY_ALWAYS && !caps_ktls())
+	if (variant->policy == KTC_POLICY_ALWAYS && !host_ktls())
 		SKIP(return, "this kernel has no kTLS");
 	if (variant->lane == KTC_LANE_MODULE &&
 	    access("/dev/ktlsclient", R_OK | W_OK))
@@ -159,15 +153,7 @@ FIXTURE_TEARDOWN(relay)
 
 /* The same for what no event tells; it comes within DRIVE_STEP_MS. */
 #define UNTIL_INSIDE(condition) \
-	do { \
-		uint64_t until_ = sys->now_us() + DRIVE_STEP_MS * 1000ull; \
-		struct ktc_event ev_; \
-		\
-		while (!(condition) && sys->now_us() < until_) \
-			if (ktc_loop_events(self->d.loop, &ev_, 1, 5) == 1) \
-				drive_event(self->d.loop, &ev_); \
-		ASSERT_TRUE(!!(condition)); \
-	} while (0)
+	ASSERT_TRUE(DRIVE_INSIDE(&self->d, condition))
 
 #define RELAY() \
 	do { \

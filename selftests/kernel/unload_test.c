@@ -97,15 +97,7 @@ FIXTURE_TEARDOWN(unload)
 
 /* The loop goes on, until it is so or DRIVE_STEP_MS have passed. */
 #define WHILE_IT_RUNS(condition) \
-	do { \
-		uint64_t until_ = sys->now_us() + DRIVE_STEP_MS * 1000ull; \
-		struct ktc_event ev_; \
-		\
-		while (!(condition) && sys->now_us() < until_) \
-			if (ktc_loop_events(self->d.loop, &ev_, 1, 5) == 1) \
-				drive_event(self->d.loop, &ev_); \
-		ASSERT_TRUE(!!(condition)); \
-	} while (0)
+	ASSERT_TRUE(DRIVE_INSIDE(&self->d, condition))
 
 /* One connection and its relay from begin to end, by whom is asked for. */
 #define RELAY_BY(lane) \

@@ -94,4 +94,18 @@ void drive_info(struct drive_conn *c);
 		(condition); \
 	})
 
+/*
+ * The same for what no event tells; drive_step() would not return between. It
+ * comes within DRIVE_STEP_MS.
+ */
+#define DRIVE_INSIDE(d, condition) \
+	({ \
+		uint64_t until_ = sys->now_us() + DRIVE_STEP_MS * 1000ull; \
+		struct ktc_event ev_; \
+		while (!(condition) && sys->now_us() < until_) \
+			if (ktc_loop_events((d)->loop, &ev_, 1, 5) == 1) \
+				drive_event((d)->loop, &ev_); \
+		!!(condition); \
+	})
+
 #endif /* SELFTESTS_DRIVE_H */

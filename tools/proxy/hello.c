@@ -3,8 +3,6 @@
 #include "hello.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "proxy_header.h"
 
@@ -38,24 +36,4 @@ int hello_preamble(const struct config_listener *listener, int fd,
 				  (const struct sockaddr *)&ends.src,
 				  (const struct sockaddr *)&ends.dst, out,
 				  PROXY_HEADER_OUT_MAX);
-}
-
-int hello_rest(const uint8_t *buf, size_t len, uint8_t **out, size_t *out_len)
-{
-	struct proxy_header ends;
-	int used = proxy_header_parse(buf, len, &ends);
-	uint8_t *rest = NULL;
-
-	if (used <= 0)
-		return -EPROTO;
-	len -= (size_t)used;
-	if (len) {
-		rest = malloc(len);
-		if (!rest)
-			return -ENOMEM;
-		memcpy(rest, buf + used, len);
-	}
-	*out = rest;
-	*out_len = len;
-	return 0;
 }

@@ -18,7 +18,6 @@
 
 #include "acceptor.h"
 #include "client_fd.h"
-#include "hello.h"
 #include "log.h"
 #include "move.h"
 #include "parcel.h"
@@ -29,17 +28,6 @@
 
 /* how often the send queue of a client is looked at before a reset */
 #define FLUSH_LOOK_MS 10
-
-static const char *const state_names[LINK_NR_STATES] = {
-	[LINK_NEW] = "new",
-	[LINK_HEADER] = "header",
-	[LINK_CONNECTING] = "connecting",
-	[LINK_GREETING] = "greeting",
-	[LINK_RELAYING] = "relaying",
-	[LINK_MOVING] = "moving",
-	[LINK_FLUSHING] = "flushing",
-	[LINK_OVER] = "over",
-};
 
 #define BIT(n) (1U << (n))
 
@@ -55,11 +43,6 @@ static const unsigned int state_next[LINK_NR_STATES] = {
 	[LINK_MOVING] = BIT(LINK_OVER),
 	[LINK_FLUSHING] = BIT(LINK_OVER),
 };
-
-const char *link_state_name(unsigned int state)
-{
-	return state < LINK_NR_STATES ? state_names[state] : "?";
-}
 
 static void set_state(struct link *link, enum link_state state)
 {
@@ -256,6 +239,10 @@ static void link_relay(struct link *link)
 
 	if (!err) {
 		set_state(link, LINK_RELAYING);
+		/* no other origin will have to be told who the client is */
+		free(link->buf);
+		link->buf = NULL;
+		link->len = link->header_len = 0;
 		if (worker_of(link)->leaving)
 			move_link(link);
 		return;
@@ -280,17 +267,16 @@ static void greet(struct link *link)
 /* What came with the client's header. False: then the link is over. */
 static bool say_hello(struct link *link)
 {
+	size_t len = link->len - link->header_len;
 	uint8_t *hello;
-	size_t len;
-	int err;
+	int err = 0;
 
-	if (!link->buf)
-		return true;
-	err = hello_rest(link->buf, link->len, &hello, &len);
-	if (!err && hello) {
-		err = upstream_send(link->upstream, hello, len);
-		free(link->buf);
-		link->buf = NULL;
+	if (len) {
+		hello = malloc(len);
+		if (hello)
+			memcpy(hello, link->buf + link->header_len, len);
+		err = hello ? upstream_send(link->upstream, hello, len) :
+			      -ENOMEM;
 	}
 	if (err == -KTC_E_STATE)
 		return true; /* it has ended: CLOSED is on its way */
@@ -461,6 +447,7 @@ static void header_read(struct link *link, int res)
 		link->len += (size_t)res;
 		n = proxy_header_parse(link->buf, link->len, &header);
 	}
+	link->header_len = n > 0 ? (size_t)n : 0;
 	if (!n && link->len < LINK_HEADER_ROOM) {
 		read_header(link);
 	} else if (n <= 0 || !set_timer(link, link->until_ms)) {

@@ -45,6 +45,7 @@ enum link_state {
  * @until_ms: the end of its life, or TIMERS_NEVER
  * @buf: the client's PROXY header and what came behind it
  * @len: bytes in it
+ * @header_len: of them the header's
  * @greeting: what the origin said first
  * @greeting_len: bytes of it
  * @greeted: of them sent to the client
@@ -70,6 +71,7 @@ struct link {
 	uint64_t until_ms;
 	uint8_t *buf;
 	size_t len;
+	size_t header_len;
 	uint8_t *greeting;
 	size_t greeting_len;
 	size_t greeted;
@@ -112,7 +114,5 @@ void link_end(struct link *link, enum stats_end why);
 
 /* Everything is cut off, for that reason. */
 void link_cut(struct link *link, enum stats_end why);
-
-const char *link_state_name(unsigned int state);
 
 #endif /* PROXY_LINK_H */

@@ -60,7 +60,9 @@ void place_put(struct place *place)
 	if (!place || atomic_fetch_sub_explicit(&place->refs, 1,
 						memory_order_acq_rel) != 1)
 		return;
-	if (place->path && place->nr && !place->keep_path)
+	/* relaxed: the counts above order it behind proxy_keep_paths() */
+	if (place->path && place->nr &&
+	    !atomic_load_explicit(&place->keep_path, memory_order_relaxed))
 		(void)unlink(place->path); /* gone is as good */
 	for (i = 0; i < place->nr; i++)
 		(void)close(place->fds[i]); /* it only listened */

@@ -57,13 +57,13 @@ static void tally_put(struct tally *tally)
 	free(tally);
 }
 
-struct generation *generation_get(struct generation *generation)
+static struct generation *generation_get(struct generation *generation)
 {
 	ref_get(&generation->refs);
 	return generation;
 }
 
-void generation_put(struct generation *generation)
+static void generation_put(struct generation *generation)
 {
 	if (!generation || !ref_put(&generation->refs))
 		return;

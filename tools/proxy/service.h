@@ -91,9 +91,6 @@ struct generation {
 int generation_new(struct config *config, unsigned int threads,
 		   struct generation *before, struct generation **out);
 
-struct generation *generation_get(struct generation *generation);
-void generation_put(struct generation *generation);
-
 /* The workers know its places: they close when no worker accepts there. */
 void generation_leave_places(struct generation *generation);
 
