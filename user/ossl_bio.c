@@ -125,7 +125,7 @@ static long bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 	return cmd == BIO_CTRL_FLUSH;
 }
 
-static BIO_METHOD *method;
+static struct bio_method_st *method;
 static CRYPTO_ONCE method_once = CRYPTO_ONCE_STATIC_INIT;
 
 static void method_init(void)
