@@ -475,6 +475,13 @@ int ktc_conn_info(const struct ktc_conn *conn, struct ktc_conn_info *out)
 			       sizeof(info));
 }
 
+int ktc_conn_relayed(const struct ktc_conn *conn, uint64_t relayed[2])
+{
+	if (!conn || !relayed)
+		return -KTC_E_OPTION;
+	return conn->relay ? relay_moved(conn->relay, relayed) : -KTC_E_STATE;
+}
+
 int ktc_conn_error(const struct ktc_conn *conn, struct ktc_conn_error *out)
 {
 	struct ktc_conn_error error;

@@ -235,6 +235,31 @@ static bool holds(const struct ktc_conn *conn)
 		EXPECT_FALSE(self->plain.mismatch); \
 	} while (0)
 
+static bool is_so_far(const struct ktc_conn *conn, uint64_t down, uint64_t up)
+{
+	uint64_t relayed[2];
+
+	return !ktc_conn_relayed(conn, relayed) && relayed[KTC_RX] == down &&
+	       relayed[KTC_TX] == up;
+}
+
+TEST_F(relay, tells_how_far_it_is)
+{
+	uint64_t relayed[2];
+
+	self->plain_opts.send = MB;
+	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
+	EXPECT_EQ(-KTC_E_STATE, ktc_conn_relayed(self->c.conn, relayed));
+	RELAY();
+	UNTIL_INSIDE(is_so_far(self->c.conn, MB, MB));
+	ASSERT_EQ(0, shutdown(self->plain.far, SHUT_WR));
+	RELAYED(MB, MB);
+	EXPECT_EQ(-KTC_E_STATE, ktc_conn_relayed(self->c.conn, relayed));
+	CLOSE_IN_ORDER();
+	PEER_DONE();
+	PLAIN_GOT(MB);
+}
+
 TEST_F(relay, moves_single_bytes)
 {
 	self->plain_opts.send = 3000;
