@@ -54,21 +54,10 @@ keep_busy()
 	bytes_move || fail "no bytes"
 }
 
-# The proxy counts bytes when a connection ends: loopback knows before that.
-loopback_bytes()
-{
-	awk '$1 == "lo:" { print $2 }' /proc/net/dev
-}
-
 bytes_move()
 {
-	before=$(loopback_bytes)
-	await_s 30 has_moved_more
-}
-
-has_moved_more()
-{
-	[ "$(loopback_bytes)" -gt $((before + 8000000)) ]
+	before=$(metric bytes_total)
+	await_s 30 metric_is_over $((before + 8000000)) bytes_total
 }
 
 # stop_busy COUNT: they end in order, and each had all its bytes

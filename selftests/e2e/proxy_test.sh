@@ -44,6 +44,23 @@ test_every_byte_comes_back()
 	expect_metric 0 upstream_connections
 }
 
+# Those who look see bytes while they move, and each of them once.
+test_bytes_are_counted_meanwhile()
+{
+	need_plane "$1"
+	need_metrics
+	start_bytes
+	start_proxy --to "127.0.0.1:$tls_port" --plane "$1" --threads 2
+	hold 8
+	expect_metric 800 bytes_total 'direction="to_client"'
+	expect_metric 800 bytes_total 'direction="to_origin"'
+	expect_metric 800 bytes_total 'direction="to_client"'
+	release
+	expect_metric 8 clients_ended_total 'reason="done"'
+	expect_metric 1600 bytes_total 'direction="to_client"'
+	expect_metric 1600 bytes_total 'direction="to_origin"'
+}
+
 # A file by curl, compared by its checksum.
 test_download_by_curl()
 {
@@ -298,6 +315,8 @@ run_tests \
 	test_every_byte_comes_back:auto:1.3 \
 	test_every_byte_comes_back:always:1.3 \
 	test_every_byte_comes_back:always:1.2 \
+	test_bytes_are_counted_meanwhile:never \
+	test_bytes_are_counted_meanwhile:always \
 	test_download_by_curl:never test_download_by_curl:auto \
 	test_download_by_curl:always \
 	test_origin_half_closes:never test_origin_half_closes:always \

@@ -154,6 +154,7 @@ static int proxy_init(struct proxy *proxy, struct config *config)
 	proxy->started_s = (uint64_t)time(NULL);
 	proxy->nr_workers = threads_of(config);
 	(void)pthread_mutex_init(&proxy->lock, NULL); /* never fails on Linux */
+	count_init(&proxy->count);
 	proxy->metrics_fd = -1;
 	proxy->box.fd = -1;
 	privilege_descriptors();
@@ -391,7 +392,9 @@ int proxy_wait_ms(const struct proxy *proxy)
 /* A worker's thread is over, by itself or because it could not begin. */
 static void worker_over(struct proxy *proxy, struct worker *worker, int err)
 {
+	pthread_mutex_lock(&proxy->lock);
 	worker_join(worker);
+	pthread_mutex_unlock(&proxy->lock);
 	proxy->running--;
 	if (err)
 		proxy->cut_off = true;
@@ -494,5 +497,6 @@ int proxy_end(struct proxy *proxy)
 	if (proxy->box.fd >= 0)
 		mailbox_fini(&proxy->box);
 	free(proxy->workers);
+	count_fini(&proxy->count);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -163,6 +163,30 @@ int upstream_relay(struct upstream *upstream, int fd)
 	return 0;
 }
 
+static void count_bytes(struct upstream *upstream, const uint64_t relayed[2])
+{
+	int dir;
+
+	for (dir = 0; dir < 2; dir++) {
+		/* should it be less for once, it is counted later */
+		if (relayed[dir] <= upstream->counted[dir])
+			continue;
+		stats_add(&stats_of(upstream)->bytes[dir],
+			  relayed[dir] - upstream->counted[dir]);
+		upstream->counted[dir] = relayed[dir];
+	}
+}
+
+void upstream_count(struct upstream *upstream)
+{
+	uint64_t relayed[2];
+
+	/* over: RELAYED, which is on its way, has the rest */
+	if (upstream->state == UPSTREAM_RELAYING &&
+	    !ktc_conn_relayed(upstream->conn, relayed))
+		count_bytes(upstream, relayed);
+}
+
 void upstream_close(struct upstream *upstream)
 {
 	upstream->link = NULL;
@@ -239,8 +263,7 @@ static void relayed(struct upstream *upstream, const struct ktc_event *ev)
 	struct stats_listener *stats = stats_of(upstream);
 	struct link *link = upstream->link;
 
-	stats_add(&stats->bytes[KTC_RX], ev->relayed[KTC_RX]);
-	stats_add(&stats->bytes[KTC_TX], ev->relayed[KTC_TX]);
+	count_bytes(upstream, ev->relayed);
 	stats_add(&stats->lane[ev->moved_by], 1);
 	if (ev->moved_by != KTC_LANE_MODULE)
 		stats_add(&stats->not_module[upstream->why_not_module], 1);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "acceptor.h"
+#include "count.h"
 #include "link.h"
 #include "listen.h"
 #include "log.h"
@@ -304,6 +305,9 @@ static void worker_mail(struct worker *worker)
 			break;
 		case MAIL_ADOPT:
 			worker_adopt(worker, mail->object);
+			break;
+		case MAIL_COUNT:
+			count_worker(worker, mail->object);
 			break;
 		default:
 			break;

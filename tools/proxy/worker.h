@@ -63,7 +63,9 @@ struct post {
  * @index: from 0
  * @nr_workers: how many there are
  * @thread: it
- * @running: the main thread's: it can be told something
+ * @running: the main thread's, changed with the proxy's lock: it can be told
+ *	something
+ * @counted: see count.h
  * @all_clients: of all workers and listeners
  * @box: messages for it
  * @main: where it answers
@@ -96,6 +98,7 @@ struct worker {
 	unsigned int nr_workers;
 	pthread_t thread;
 	bool running;
+	atomic_uint counted;
 	atomic_uint *all_clients;
 	struct mailbox box;
 	struct mailbox *main;
