@@ -137,6 +137,33 @@ test_nobody_is_refused_meanwhile()
 		awk '{ print $1 <= 8 ? "yes" : $1 }')"
 }
 
+# One that comes alone, when the old one stops to accept and the new one has
+# begun: nobody comes behind it, whose coming would wake a worker for both. The
+# old one is busy, so that stopping takes it a while.
+test_none_waits_in_vain()
+{
+	need_metrics
+	for round in $(seq "$1"); do
+		start_first --plane never
+		keep_busy 8
+		in_background alone "$load" echo "127.0.0.1:$proxy_port" -c 1 \
+			-d 280s -b 1k --half-close --timeout 5s
+		await_s 20 metric_is_over 12 clients_accepted_total ||
+			fail "no load"
+		succeed --plane never
+		metrics_port=$next_metrics
+		await_s 20 metric_is_over 4 clients_accepted_total || true
+		kill -TERM "$alone_pid"
+		expect_ended alone 0
+		cp "$dir/alone.out" "$dir/json"
+		expect "waited in vain, round $round" 0 "$(json failed)"
+		stop_busy 8
+		await_s 20 proxy_has_ended || fail "the old one does not end"
+		kill -TERM "$next_pid"
+		expect_ended next 0
+	done
+}
+
 metric_is_over()
 {
 	[ "$(metric "$2" "${3-}")" -gt "$1" ]
@@ -165,5 +192,6 @@ run_tests \
 	test_user_plane_drains \
 	test_nobody_is_refused_meanwhile:never \
 	test_nobody_is_refused_meanwhile:always \
+	test_none_waits_in_vain:4 \
 	test_successor_that_fails \
 	test_busy_connections_move:$many

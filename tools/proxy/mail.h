@@ -17,6 +17,7 @@ enum mail_type {
 	MAIL_DRAIN,	/* accept no more, end when nothing is left */
 	MAIL_STOP,	/* end at once */
 	MAIL_LEAVE,	/* accept no more, give away what can go */
+	MAIL_LOOK,	/* who has connected, and was not told of? */
 	MAIL_ADOPT,	/* object: struct parcel: go on with it */
 	MAIL_COUNT,	/* object: struct count: bytes of what is under way */
 	/* to the main thread, from @worker */

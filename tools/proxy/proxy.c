@@ -288,6 +288,7 @@ static void begun(struct proxy *proxy)
 		/* it goes on, and so do we, at the same places */
 		takeover_new_end(proxy->from);
 		proxy->from = NULL;
+		proxy_tell_all(proxy, MAIL_LOOK, NULL);
 	}
 	proxy_keep_paths(proxy, false);
 	notify_main_pid(getpid());
