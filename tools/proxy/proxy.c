@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,8 @@
 
 /* how long clients that are cut off may take to go */
 #define STOP_MS 5000
+/* how long workers may take to accept no more */
+#define YIELD_MS 1000
 
 /* ----------------------------------------------------------------- start -- */
 
@@ -124,6 +127,8 @@ static int proxy_open(struct proxy *proxy, const struct config *config)
 	if (config->takeover)
 		err = takeover_new_begin(config->takeover, &gifts,
 					 &proxy->from);
+	else if (config->control)
+		control_ask_room(config->control);
 	if (!err)
 		err = listen_open(proxy->generation, NULL, proxy->nr_workers,
 				  gifts.places, gifts.nr_places);
@@ -363,6 +368,27 @@ void proxy_stop(struct proxy *proxy)
 		drain(proxy);
 	else if (proxy->state == PROXY_DRAINING)
 		stop(proxy);
+}
+
+bool proxy_yield(struct proxy *proxy)
+{
+	struct pollfd box = { proxy->box.fd, POLLIN, 0 };
+
+	if (proxy->state < PROXY_DRAINING)
+		return false;
+	/* who has failed does not answer: its acceptors are gone as well */
+	while (proxy->answers && poll(&box, 1, YIELD_MS) == 1)
+		proxy_mail(proxy);
+	log_event(CONFIG_INFO, "yielded",
+		  LOG_S("why", "another process starts in our place"));
+	admin_stop(proxy->admin);
+	proxy->admin = NULL;
+	if (proxy->metrics_fd >= 0)
+		(void)close(proxy->metrics_fd); /* it only listened */
+	proxy->metrics_fd = -1;
+	control_close(proxy->control);
+	proxy->control = NULL;
+	return true;
 }
 
 void proxy_deadline(struct proxy *proxy)

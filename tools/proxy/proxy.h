@@ -108,6 +108,13 @@ void proxy_reload(struct proxy *proxy);
 /* The first time in order; the second time at once. */
 void proxy_stop(struct proxy *proxy);
 
+/*
+ * While it drains: whoever starts in our place needs the control socket and the
+ * metrics' place, and all places of listeners, which are closed when this
+ * returns. False: it serves, and keeps them.
+ */
+bool proxy_yield(struct proxy *proxy);
+
 /* The same for all workers that run. */
 void proxy_tell_all(struct proxy *proxy, enum mail_type type, void *object);
 

@@ -303,7 +303,7 @@ static void worker_mail(struct worker *worker)
 		case MAIL_DRAIN:
 			move_end(worker);
 			worker_drain(worker, ACCEPTOR_SERVE);
-			worker_tell(worker, MAIL_DRAINING, 0);
+			worker->drain_told = false;
 			break;
 		case MAIL_STOP:
 			worker_stop(worker);
@@ -409,6 +409,10 @@ static bool worker_is_over(struct worker *worker)
 		worker->idle_told = true;
 		worker_tell(worker, MAIL_IDLE, 0);
 	}
+	if (!worker->acceptors && !worker->drain_told) {
+		worker->drain_told = true;
+		worker_tell(worker, MAIL_DRAINING, 0);
+	}
 	return idle && worker->draining;
 }
 
@@ -416,6 +420,7 @@ static int worker_run(struct worker *worker)
 {
 	int err;
 
+	worker->drain_told = true; /* nobody has asked */
 	arm_mail(worker);
 	for (;;) {
 		err = worker_events(worker);

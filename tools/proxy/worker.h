@@ -91,6 +91,7 @@ struct post {
  * @stopping: what is left was cut off
  * @leaving: for a successor: what can go is given away
  * @idle_told: MAIL_IDLE was sent
+ * @drain_told: MAIL_DRAINING was sent, or is not to be
  * @move_timer: when to ask those that stayed again
  */
 struct worker {
@@ -124,6 +125,7 @@ struct worker {
 	bool stopping;
 	bool leaving;
 	bool idle_told;
+	bool drain_told;
 	struct timer move_timer;
 };
 
