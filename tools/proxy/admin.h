@@ -35,7 +35,7 @@ struct admin_origin {
 /**
  * struct admin_listener - one listener now
  * @name: as configured
- * @listen: as configured
+ * @listen: as configured, or with the port that the kernel chose
  * @sum: all threads' blocks added up
  * @client: the library's counters
  * @origins: each of them

@@ -65,7 +65,7 @@ int control_open(const char *path, struct control **out)
 {
 	const struct config_place where = { .text = path, .path = path };
 	int fd;
-	int err = listen_one(&where, &fd);
+	int err = listen_one(&where, "control", &fd);
 
 	return err ? err : control_adopt(path, fd, out);
 }
@@ -198,7 +198,7 @@ void control_serve(struct control *control, struct proxy *proxy)
 	(void)close(fd); /* all is said */
 }
 
-/* ------------------------------------------------------- the one that starts */
+/* -------------------------------------------------- the one that starts -- */
 
 static int dial(const char *path)
 {

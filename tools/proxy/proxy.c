@@ -96,7 +96,8 @@ static int open_metrics(struct proxy *proxy, const struct config *config,
 	if (!config->metrics.text)
 		return 0;
 	if (!gift->nr || strcmp(gift->text, config->metrics.text))
-		return listen_one(&config->metrics, &proxy->metrics_fd);
+		return listen_one(&config->metrics, "metrics",
+				  &proxy->metrics_fd);
 	proxy->metrics_fd = gift->fds[0];
 	gift->fds[0] = gift->fds[--gift->nr];
 	return 0;

@@ -48,7 +48,8 @@ static int view_listener(void *arg, unsigned int i, struct admin_listener *out)
 
 	*out = (struct admin_listener){
 		.name = service->listener->name,
-		.listen = service->listener->listen.text,
+		.listen = *service->bound ? service->bound :
+					    service->listener->listen.text,
 		.client.size = sizeof(out->client),
 		.origins = origins[i],
 		.nr_origins = service->nr_origins,
