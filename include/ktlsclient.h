@@ -1130,7 +1130,8 @@ enum ktc_plane {
  * @addr_len: bytes of it
  * @state: the state's name
  * @relay: who moves its bytes between ktc_relay() and RELAYED
- * @why_not_module: if not KTC_LANE_MODULE, while there is a relay
+ * @why_not_module: if not KTC_LANE_MODULE, while there is a relay; when it is
+ *	over, why the module had no part in it
  */
 struct ktc_conn_info {
 	size_t size;

@@ -460,6 +460,7 @@ int ktc_conn_info(const struct ktc_conn *conn, struct ktc_conn_info *out)
 	info.connect_us = conn->connect_us;
 	info.handshake_us = conn->handshake_us;
 	info.state = conn_state_name(conn->state);
+	info.why_not_module = conn->why_not_module;
 	if (conn->relay) {
 		info.relay = relay_has_module(conn->relay) ? KTC_LANE_MODULE :
 							     KTC_LANE_LOOP;

@@ -196,6 +196,19 @@ void relay_module_read(struct ktc_conn *conn, int res)
 
 /* ----------------------------------------------------------- way there -- */
 
+/* A side has ended; what kept the module away before that is the reason. */
+static enum ktc_reason why_not_before(const struct relay *relay)
+{
+	switch (relay->why) {
+	case KTC_WHY_NO_MODULE:
+	case KTC_WHY_MODULE_BUSY:
+	case KTC_WHY_MODULE_REFUSED:
+		return relay->why;
+	default:
+		return KTC_WHY_HALF_CLOSED;
+	}
+}
+
 /* Whether the module should have this relay now; if not, why. */
 static bool module_wanted(struct ktc_conn *conn)
 {
@@ -207,7 +220,7 @@ static bool module_wanted(struct ktc_conn *conn)
 	else if (!conn->kernel[KTC_RX] || !conn->kernel[KTC_TX])
 		relay->why = KTC_WHY_USER_PLANE;
 	else if (conn->eof || conn->fin || relay->up_eof)
-		relay->why = KTC_WHY_HALF_CLOSED;
+		relay->why = why_not_before(relay);
 	else if (conn->key_update || conn->key_update_sent)
 		relay->why = KTC_WHY_REKEYING;
 	else if (loop->now_us < relay->again_us)
