@@ -39,6 +39,11 @@ test_every_byte_comes_back()
 	always) expect_metric 16 planes_total 'plane="kernel"' ;;
 	auto) expect_metric 16 planes_total ;;
 	esac
+	# what is in the way at last, and not when the relay began
+	case $1 in
+	never) expect_metric 16 not_module_total 'reason="user_plane"' ;;
+	*) expect_metric 0 not_module_total 'reason="user_plane"' ;;
+	esac
 	expect_metric 16 handshakes_total
 	expect_metric 0 upstream_errors_total
 	expect_metric 0 upstream_connections

@@ -53,7 +53,6 @@ enum upstream_state {
  * @client_ended: before the origin did
  * @ours: it ends because we wanted it
  * @counted: of the bytes it relays, those that are in the counters
- * @why_not_module: enum ktc_reason
  */
 struct upstream {
 	struct post *post;
@@ -75,7 +74,6 @@ struct upstream {
 	bool adopted;
 	bool client_ended;
 	bool ours;
-	uint8_t why_not_module;
 };
 
 /**
