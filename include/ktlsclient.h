@@ -271,8 +271,9 @@ typedef void (*ktc_keylog_fn)(void *arg, const char *line);
  * @groups: key exchange groups, colon-separated; NULL: "X25519:P-256"
  * @version_min: KTC_TLS1_2 or KTC_TLS1_3; 0: KTC_TLS1_2
  * @version_max: 0: KTC_TLS1_3
- * @auto_bytes: bytes, both directions together, after which @policy auto
- *	moves a connection to the kernel plane; 0: 262144
+ * @auto_bytes: bytes, both directions together and those that wait to be sent
+ *	with them, at which @policy auto moves a connection to the kernel
+ *	plane; 0: 262144
  * @connect_timeout_ms: the wait for the budget, name resolution and TCP,
  *	together; 0: 10000
  * @handshake_timeout_ms: the TLS handshake and the handover; 0: 10000

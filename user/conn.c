@@ -386,10 +386,14 @@ static bool conn_arm(struct ktc_conn *conn)
 	return conn->state >= CONN_ENDING || conn->plane->send(conn);
 }
 
-/* auto: once a connection has carried enough, offload pays. */
+/*
+ * auto: once a connection has carried enough, offload pays. What waits to be
+ * sent counts: a relay can have all of a stream queued, its end with it, before
+ * the first of it is out.
+ */
 static void conn_weigh(struct ktc_conn *conn)
 {
-	uint64_t bytes = conn->bytes[KTC_RX] + conn->bytes[KTC_TX];
+	uint64_t bytes = conn_weight(conn);
 
 	if (conn->policy != KTC_POLICY_AUTO || conn->state != CONN_OPEN ||
 	    conn->why[KTC_TX] != KTC_WHY_NOT_YET || conn->eof ||

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -875,6 +876,31 @@ TEST_F(relay, moves_to_the_kernel_plane_meanwhile)
 	CLOSE_IN_ORDER();
 	PEER_DONE();
 	PLAIN_GOT(4 * MB);
+}
+
+/* One receive takes it all, with the end, before a byte of it is out. */
+TEST_F(relay, moves_to_the_kernel_plane_though_all_has_come)
+{
+	struct pollfd end = { .events = POLLRDHUP };
+
+	if (variant->policy == KTC_POLICY_NEVER)
+		SKIP(return, "the policy is never");
+	if (variant->lane == KTC_LANE_MODULE)
+		SKIP(return, "a stream that has ended is not the module's");
+	self->client.policy = KTC_POLICY_AUTO;
+	self->client.auto_bytes = 3 * LIMIT_RECORD_PLAIN;
+	self->plain_opts.send = 4 * LIMIT_RECORD_PLAIN;
+	self->plain_opts.buffer = MB;
+	self->plain_opts.shut = true;
+	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
+	end.fd = self->plain.fd;
+	ASSERT_EQ(1, poll(&end, 1, DRIVE_STEP_MS));
+	RELAY();
+	RELAYED(self->plain_opts.send, self->plain_opts.send);
+	EXPECT_EQ(KTC_PLANE_KERNEL, self->c.info.plane[KTC_TX]);
+	CLOSE_IN_ORDER();
+	PEER_DONE();
+	PLAIN_GOT(self->plain_opts.send);
 }
 
 TEST_HARNESS_MAIN
