@@ -307,6 +307,31 @@ test_connections_are_resumed()
 	expect_metric 1 not_resumed_total 'reason="no_session"'
 }
 
+# The origin takes connections and says nothing. A client that gives up is
+# noticed meanwhile; one that has only ended its stream is served when the
+# origin speaks again.
+test_clients_that_leave_before_there_is_a_connection()
+{
+	need_metrics
+	start_bytes
+	start_proxy --to "127.0.0.1:$tls_port" --listen "unix:$dir/socket" \
+		--handshake-timeout 100s
+	kill -STOP "$plain_pid"
+	in_background patient "$load" echo "unix:$dir/socket" -c 3 -n 3 \
+		-b 1k --half-close --timeout 60s
+	in_background leaving "$load" echo "unix:$dir/socket" -c 4 -n 4 \
+		-b 1k --half-close --timeout 60s
+	await_s 20 metric_is 7 upstream_connections || fail "no connections"
+	kill -KILL "$leaving_pid"
+	expect_metric 4 clients_ended_total 'reason="client"'
+	expect_metric 3 upstream_connections
+	kill -CONT "$plain_pid"
+	expect_ended patient 0
+	cp "$dir/patient.out" "$dir/json"
+	expect "served" 3 "$(json "done")"
+	expect_metric 3 clients_ended_total 'reason="done"'
+}
+
 # SIGTERM: no new clients, those there are served to their end.
 test_sigterm_drains()
 {
@@ -372,5 +397,6 @@ run_tests \
 	test_origin_is_told_the_client:v1 test_origin_is_told_the_client:v2 \
 	test_unix_socket \
 	test_connections_are_resumed:1.2 test_connections_are_resumed:1.3 \
+	test_clients_that_leave_before_there_is_a_connection \
 	test_sigterm_drains:never test_sigterm_drains:always \
 	test_drain_has_a_limit

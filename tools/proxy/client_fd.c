@@ -49,6 +49,14 @@ bool client_fd_has_ended(int fd)
 	return poll(&poll_fd, 1, 0) == 1;
 }
 
+bool client_fd_is_gone(int fd)
+{
+	/* POLLERR and POLLHUP are always told */
+	struct pollfd poll_fd = { .fd = fd };
+
+	return poll(&poll_fd, 1, 0) == 1;
+}
+
 /* A connection that was reset goes on counting what it never sent. */
 static bool is_reset(int fd)
 {

@@ -18,6 +18,13 @@ bool client_fd_is_untouched(int fd);
 /* The client has ended its stream. */
 bool client_fd_has_ended(int fd);
 
+/*
+ * There is no way back to the client. One that has only ended its stream, which
+ * may wait for the answer, is told apart; TCP does not tell one that has closed
+ * its socket from that, before it is sent something, but one that has reset it.
+ */
+bool client_fd_is_gone(int fd);
+
 /* Bytes that the client's machine has not taken yet. */
 bool client_fd_has_unsent(int fd);
 

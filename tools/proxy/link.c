@@ -28,6 +28,8 @@
 
 /* how often the send queue of a client is looked at before a reset */
 #define FLUSH_LOOK_MS 10
+/* how often a client is looked at that waits for its connection */
+#define CONNECT_LOOK_MS 1000
 
 #define BIT(n) (1U << (n))
 
@@ -174,6 +176,19 @@ static struct upstream *any_warm(struct link *link)
 	return upstream;
 }
 
+/*
+ * Nothing is received from a client before there is somebody to take it. That
+ * it has gone is seen by a look now and then, which those do not even need
+ * whose connection is open sooner.
+ */
+static void link_watch(struct link *link)
+{
+	uint64_t at_ms = worker_of(link)->now_ms + CONNECT_LOOK_MS;
+
+	/* no memory: it is seen when the connection is open */
+	(void)set_timer(link, at_ms < link->until_ms ? at_ms : link->until_ms);
+}
+
 static void link_connect(struct link *link)
 {
 	struct service *service = link->post->service;
@@ -201,6 +216,7 @@ static void link_connect(struct link *link)
 	}
 	if (service->listener->warm)
 		stats_add(&link->post->stats->warm_misses, 1);
+	link_watch(link);
 	err = upstream_connect(link->post, i, link, &link->upstream);
 	if (!err)
 		return;
@@ -288,6 +304,8 @@ static bool say_hello(struct link *link)
 /* Its connection is open: what came first goes first, then the relay. */
 static void link_go(struct link *link)
 {
+	/* it has one, or its life has no end: no memory is needed */
+	(void)set_timer(link, link->until_ms);
 	link->greeting = upstream_take_kept(link->upstream,
 					    &link->greeting_len);
 	if (!link->greeting) {
@@ -414,6 +432,14 @@ void link_relayed(struct link *link, struct upstream *was,
 
 /* ----------------------------------------------------------------- begin -- */
 
+static void link_look_for_client(struct link *link)
+{
+	if (client_fd_is_gone(link->fd))
+		link_end(link, STATS_END_CLIENT);
+	else
+		link_watch(link);
+}
+
 static void timed_out(struct timer *timer)
 {
 	struct link *link = (struct link *)((char *)timer -
@@ -421,6 +447,9 @@ static void timed_out(struct timer *timer)
 
 	if (link->state == LINK_FLUSHING)
 		link_look(link);
+	else if (link->state == LINK_CONNECTING &&
+		 worker_of(link)->now_ms < link->until_ms)
+		link_look_for_client(link);
 	else
 		link_cut(link, link->state == LINK_HEADER ?
 				       STATS_END_HEADER : STATS_END_LIFETIME);

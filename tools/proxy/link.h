@@ -41,7 +41,7 @@ enum link_state {
  * @prev: what leads to it there
  * @next_ready: of the worker's ready links
  * @upstream: its connection, from CONNECTING on
- * @timer: of the header, then of its life
+ * @timer: of the header, the next look at the client, its life
  * @until_ms: the end of its life, or TIMERS_NEVER
  * @buf: the client's PROXY header and what came behind it
  * @len: bytes in it

@@ -293,7 +293,7 @@ static struct place *find(struct generation *generation, const char *text)
 /* False: it has none, as a unix socket. */
 static bool name_of(int fd, char host[NI_MAXHOST], char port[NI_MAXSERV])
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = { 0 };
 	socklen_t len = sizeof(addr);
 
 	*host = *port = '\0';
@@ -320,7 +320,7 @@ static void set_bound(struct service *service)
 	const struct config_place *where = &service->listener->listen;
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 
-	if (where->path || where->port ||
+	if (where->path || where->port || !service->place->nr ||
 	    !name_of(service->place->fds[0], host, port))
 		return;
 	(void)snprintf(service->bound, sizeof(service->bound),
@@ -367,8 +367,8 @@ static int service_open(struct service *service, struct generation *before,
 		err = place_fill(place, listener, threads);
 		if (err)
 			return err;
-		log_listening("listening", place->text, place->fds[0],
-			      place->nr);
+		log_listening("listening", place->text,
+			      place->nr ? place->fds[0] : -1, place->nr);
 	}
 	set_bound(service);
 	for (i = 0; !place->is_unix && i < place->nr; i++)
