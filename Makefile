@@ -249,7 +249,8 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 # Building comes in a make of its own, so that set-up is over before it.
 .PHONY: setup check check-native check-vm check-kmod check-debug-kernel \
 	check-upstream check-proxy kmods check-asan check-ubsan check-tsan \
-	check-san-run torture demo bench-relay bench-proxy style layers
+	check-san-run torture demo bench-relay bench-proxy bench-proxy-vm \
+	style layers
 
 RUN_TESTS := tools/dev/run-tests
 SUM := tools/dev/ktap-sum
@@ -368,6 +369,11 @@ bench-proxy:
 	@tools/dev/setup proxy
 	@$(MAKE) $(JOBS) lib tools $(MKCERTS)
 	@selftests/e2e/proxy-bench.sh $(PROXY_BENCH)
+
+bench-proxy-vm:
+	@tools/dev/setup proxy
+	@$(MAKE) $(JOBS) lib tools $(MKCERTS)
+	@BENCH_KERNEL=$(KERNEL) selftests/e2e/proxy-bench-vm.sh $(PROXY_BENCH)
 
 style:
 	@tools/dev/setup style
@@ -500,6 +506,8 @@ clean:
 #: bench-relay        what a relay costs, in a VM; KERNEL=, after make kmod
 #: bench-proxy        ktc-proxy beside nginx, haproxy and stunnel; options in
 #:                    PROXY_BENCH="--rounds 5 ..."
+#: bench-proxy-vm     the same counted in instructions, with kernel TLS, in a VM;
+#:                    KERNEL=, after make kmod
 #: check              all tests, here and in VMs (kernels 6.1 and 7.3; those of
 #:                    the module on 6.1)
 #: check-native       only those that need no VM
