@@ -517,7 +517,7 @@ clean:
 #: bench-relay        what a relay costs, in a VM; KERNEL=, after make kmod
 #: bench-proxy        ktc-proxy beside nginx, haproxy and stunnel; options in
 #:                    PROXY_BENCH="--rounds 5 ..."
-#: bench-proxy-vm     the same counted in instructions, with kernel TLS, in a VM;
+#: bench-proxy-vm     the same in instructions, with kernel TLS, in a VM;
 #:                    KERNEL=, after make kmod
 #: check              all tests, here and in VMs (kernels 6.1 and 7.3; those of
 #:                    the module on 6.1)
@@ -527,8 +527,8 @@ clean:
 #: check-debug-kernel the same on a kernel that looks for faults (User Mode
 #:                    Linux with KASAN, lockdep and others; built once)
 #: check-upstream     the kernel's test of kTLS, with and without the module
-#: check-proxy        ktc-proxy with real clients and servers, the long ones too,
-#:                    here and in VMs
+#: check-proxy        ktc-proxy with real clients and servers, the long ones
+#:                    too, here and in VMs
 #: check-asan         unit and fault tests under AddressSanitizer
 #: check-ubsan        the same under UndefinedBehaviorSanitizer
 #: check-tsan         the same under ThreadSanitizer

@@ -201,8 +201,10 @@ test_origin_restarts_under_load()
 	cp "$dir/storm.out" "$dir/json"
 	expect "left hanging" 0 "$(json failures.timeout)"
 	expect "wrong" 0 "$(json failures.wrong)"
-	busy get -c 16 -n 200 || fail "after"
-	expect "served after the restart" 200 "$(json "done")"
+	after=200
+	[ "${KTC_TEST_LANE-}" != vm ] || after=80
+	busy get -c 16 -n $after || fail "after"
+	expect "served after the restart" $after "$(json "done")"
 	full=$(($(metric handshakes_total 'kind="full"') - full))
 	say "$full full handshakes after the restart"
 	[ "$full" -le 64 ] || fail "$full full handshakes after the restart"
