@@ -30,7 +30,7 @@ KERNELS := 6.1 7.3
 KMOD_KERNELS := $(if $(filter command environment,$(firstword \
 	$(origin KERNEL))),$(KERNEL),6.1 6.12 7.3)
 
-# SAN=address|undefined|thread is set by the check-*san targets.
+# SAN=address,undefined or thread: set by the check-*san targets.
 SAN ?=
 
 .SUFFIXES:
@@ -50,7 +50,7 @@ else
 # FORTIFY's checked calls hide the plain ones from the sanitizers.
 HARDEN := -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 HARDEN_LD := -fsanitize=$(SAN)
-ifeq ($(SAN),undefined)
+ifneq ($(findstring undefined,$(SAN)),)
 # liburcu's inline reader is not aligned as its own type asks; its calls are
 # not instrumented.
 HARDEN += -DRCU_BY_CALL
@@ -205,7 +205,7 @@ define link
 endef
 
 # Leaks are looked for in each test's process: see the file.
-ifeq ($(SAN),address)
+ifneq ($(findstring address,$(SAN)),)
 LEAKCHECK := $(O)/obj/tools/dev/leakcheck.o
 $(SELF_TESTS): private LDFLAGS += -Wl,--wrap=_exit
 endif
@@ -247,8 +247,9 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 
 # Each prints KTAP and ends in one line "N passed, N failed, N skipped".
 # Building comes in a make of its own, so that set-up is over before it.
-.PHONY: setup check check-native check-vm check-kmod check-debug-kernel \
-	check-upstream check-proxy kmods check-asan check-ubsan check-tsan \
+.PHONY: setup check check-native check-native-run check-vm check-kmod \
+	check-debug-kernel check-upstream check-proxy kmods check-asan \
+	check-ubsan check-tsan \
 	check-san-run torture demo bench-relay bench-proxy bench-proxy-vm \
 	style layers
 
@@ -267,7 +268,7 @@ PROXY_KERNEL := 6.1
 GUEST_TESTS = $(KERNEL_TESTS) $(E2E_TESTS) \
 	$(if $(filter $(PROXY_KERNEL),$(1)),$(PROXY_SHORT))
 run-native = $(RUN_TESTS) -t $(TIMEOUT_S) $(NATIVE_TESTS) $(TORTURE_SHORT); \
-	$(RUN_TESTS) -t 300 $(PROXY_SHORT);
+	$(RUN_TESTS) -t 300 $(PROXY_SHORT)
 
 # A few seconds of each, which is what there is time for.
 TORTURE_SHORT = $(foreach t,$(TORTURE_TESTS),'$(t) 5')
@@ -279,14 +280,16 @@ check:
 	@tools/dev/setup check
 	@$(MAKE) $(JOBS) all
 	@$(MAKE) kmod KERNEL=$(CHECK_KMOD_KERNEL) >&2
-	@{ $(run-native) \
-	tools/dev/at-once '$(call run-kmod-tests,$(CHECK_KMOD_KERNEL))' \
+	@{ tools/dev/at-once '$(call run-kmod-tests,$(CHECK_KMOD_KERNEL))' \
+	'$(MAKE) check-native-run' \
 	$(foreach k,$(KERNELS),'tools/dev/vm-tests -k $(k) \
 	$(call GUEST_TESTS,$(k))'); } | $(SUM)
 
 check-native:
 	@$(MAKE) $(JOBS) all
-	@{ $(run-native) } | $(SUM)
+	@$(MAKE) check-native-run | $(SUM)
+check-native-run:
+	@$(run-native)
 
 check-vm:
 	@tools/dev/setup check
@@ -350,7 +353,8 @@ check-proxy:
 check-asan check-ubsan check-tsan: check-%:
 	@$(MAKE) O=build/$* SAN=$(san-$*) check-san-run
 
-san-asan := address
+# Both at once: half the time of one after the other.
+san-asan := address,undefined
 san-ubsan := undefined
 san-tsan := thread
 SAN_TESTS = $(UNIT_TESTS) $(FAULT_TESTS) $(LIB_TESTS) $(TOOL_TESTS) \
@@ -505,7 +509,7 @@ clean:
 		$(O)/unit $(O)/fault $(O)/kernel $(O)/torture $(O)/lib $(O)/module \
 		$(O)/common $(O)/bench $(O)/proxy $(O)/load $(PROXY_UNIT) \
 		$(O)/mkcerts $(O)/asan $(O)/ubsan $(O)/tsan \
-		$(O)/gcc $(O)/clang $(O)/style $(O)/kmod $(O)/ktc-* \
+		$(O)/clang $(O)/style $(O)/kmod $(O)/ktc-* \
 		$(O)/*.a $(O)/*.so* $(O)/*.pc
 
 #: all                the library, the tools and the test programs (default)
@@ -529,8 +533,9 @@ clean:
 #: check-upstream     the kernel's test of kTLS, with and without the module
 #: check-proxy        ktc-proxy with real clients and servers, the long ones
 #:                    too, here and in VMs
-#: check-asan         unit and fault tests under AddressSanitizer
-#: check-ubsan        the same under UndefinedBehaviorSanitizer
+#: check-asan         unit and fault tests under AddressSanitizer and
+#:                    UndefinedBehaviorSanitizer
+#: check-ubsan        the same under the latter alone
 #: check-tsan         the same under ThreadSanitizer
 #: torture            many threads at once; SECONDS=60 for each program
 #: style              layers, lone headers, checkpatch, linters, manual pages

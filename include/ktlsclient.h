@@ -1131,7 +1131,8 @@ enum ktc_plane {
  * @addr_len: bytes of it
  * @state: the state's name
  * @relay: who moves its bytes between ktc_relay() and RELAYED
- * @why_not_module: if not KTC_LANE_MODULE, while there is a relay
+ * @why_not_module: if not KTC_LANE_MODULE, while there is a relay; when it is
+ *	over, why the module had no part in it
  */
 struct ktc_conn_info {
 	size_t size;
@@ -1170,6 +1171,21 @@ struct ktc_conn_info {
  */
 KTC_API int ktc_conn_info(const struct ktc_conn *conn,
 			  struct ktc_conn_info *out);
+
+/**
+ * ktc_conn_relayed() - how far a relay is
+ * @conn: a connection, between ktc_relay() and RELAYED
+ * @relayed: receives the bytes that have come out at the other side so far,
+ *	as RELAYED has them in the end; written on success only
+ *
+ * Never less than before. It costs no system call, or one when the kernel
+ * module moves the bytes.
+ *
+ * Context: the loop's thread.
+ * Return: 0; -KTC_E_STATE without a relay; -KTC_E_OPTION; -errno of the
+ * kernel module's.
+ */
+KTC_API int ktc_conn_relayed(const struct ktc_conn *conn, uint64_t relayed[2]);
 
 /**
  * struct ktc_conn_error - the first error of a connection

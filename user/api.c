@@ -460,6 +460,7 @@ int ktc_conn_info(const struct ktc_conn *conn, struct ktc_conn_info *out)
 	info.connect_us = conn->connect_us;
 	info.handshake_us = conn->handshake_us;
 	info.state = conn_state_name(conn->state);
+	info.why_not_module = conn->why_not_module;
 	if (conn->relay) {
 		info.relay = relay_has_module(conn->relay) ? KTC_LANE_MODULE :
 							     KTC_LANE_LOOP;
@@ -473,6 +474,13 @@ int ktc_conn_info(const struct ktc_conn *conn, struct ktc_conn_info *out)
 	}
 	return config_copy_out(out, SIZE_TO(struct ktc_conn_info, state), &info,
 			       sizeof(info));
+}
+
+int ktc_conn_relayed(const struct ktc_conn *conn, uint64_t relayed[2])
+{
+	if (!conn || !relayed)
+		return -KTC_E_OPTION;
+	return conn->relay ? relay_moved(conn->relay, relayed) : -KTC_E_STATE;
 }
 
 int ktc_conn_error(const struct ktc_conn *conn, struct ktc_conn_error *out)

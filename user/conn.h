@@ -184,6 +184,7 @@ struct ktc_conn {
 	uint8_t kernel[2];		/* direction is on the kernel plane */
 	uint8_t why[2];			/* enum ktc_reason: not kernel */
 	uint8_t why_not_resumed;
+	uint8_t why_not_module;		/* once a relay is over */
 	uint8_t key_update;		/* to send: 1, or 2 asking for one */
 	uint8_t notes;			/* NOTE_*, told by ev_notes */
 	uint8_t drain_zeros;

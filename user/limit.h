@@ -76,6 +76,7 @@
 
 /* sending */
 #define LIMIT_USER_BATCH	(128u * 1024u)	/* plaintext sealed at once */
+#define LIMIT_SPARE_BUFFERS	8u	/* for sealed batches, kept by a loop */
 #define LIMIT_FILE_CHUNK	(64u * 1024u)	/* a file's piece in a pipe */
 
 /* a relay: pieces that wait in one direction, a receive buffer each */
@@ -94,6 +95,7 @@
 /* loops */
 #define LIMIT_LOOP_CONNS	(1u << 20)
 #define LIMIT_LOOP_ROUNDS	16u	/* of a call, once its time is over */
+#define LIMIT_WARM_BUFFERS	16u	/* receive buffers in use at once */
 #define LIMIT_LOOP_BUFFERS	32768u
 #define LIMIT_LOOP_ENTRIES	32768u
 #define LIMIT_RING_ENTRIES_MIN	8u

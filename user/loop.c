@@ -101,6 +101,7 @@ void loop_starve(struct ktc_loop *loop, struct ktc_conn *conn)
 	if (conn->on_starved)
 		return;
 	conn->on_starved = true;
+	loop->nr_starved++;
 	conn->next_starved = loop->starved;
 	loop->starved = conn;
 }
@@ -140,6 +141,8 @@ static void loop_feed_starved(struct ktc_loop *loop)
 	uint32_t buffers = loop->ring.nr_bufs - loop->ring.bufs_out;
 	struct ktc_conn *conn;
 
+	ring_buf_fill(&loop->ring, loop->nr_starved);
+	loop->nr_starved = 0;
 	while (buffers-- && (conn = loop->starved)) {
 		loop->starved = conn->next_starved;
 		conn->on_starved = false;
@@ -589,7 +592,7 @@ int loop_new(const struct ktc_loop_opts *opts, struct ktc_loop **out)
 	event_queue_init(&loop->events);
 	mem_pool_init(&loop->conn_pool, sizeof(struct ktc_conn));
 	mem_pool_init(&loop->setup_pool, sizeof(struct setup));
-	mem_pool_init(&loop->ossl_pool, ossl_size());
+	ossl_pool_init(&loop->ossl_pool);
 	mem_pool_init(&loop->send_pool, sizeof(struct send_op));
 	mem_pool_init(&loop->control_pool, sizeof(struct control));
 	mem_pool_init(&loop->relay_pool, sizeof(struct relay));
@@ -746,7 +749,7 @@ void loop_free(struct ktc_loop *loop)
 			conn_free(loop->conns[i]);
 	mem_pool_fini(&loop->conn_pool);
 	mem_pool_fini(&loop->setup_pool);
-	mem_pool_fini(&loop->ossl_pool);
+	ossl_pool_fini(&loop->ossl_pool);
 	mem_pool_fini(&loop->send_pool);
 	mem_pool_fini(&loop->control_pool);
 	mem_pool_fini(&loop->relay_pool);

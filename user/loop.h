@@ -9,6 +9,7 @@
 #include "event.h"
 #include "mem.h"
 #include "module.h"
+#include "ossl.h"
 #include "ring.h"
 #include "timer.h"
 
@@ -36,7 +37,7 @@ struct ktc_loop {
 	uint32_t serial;		/* tells look-ups of a slot apart */
 	struct mem_pool conn_pool;	/* with secrets in them */
 	struct mem_pool setup_pool;
-	struct mem_pool ossl_pool;
+	struct ossl_pool ossl_pool;
 	struct mem_pool send_pool;
 	struct mem_pool control_pool;
 	struct mem_pool relay_pool;
@@ -52,6 +53,7 @@ struct ktc_loop {
 	uint64_t now_us;		/* of this round */
 	struct ktc_conn *again;		/* found no room in the ring */
 	struct ktc_conn *starved;	/* found no receive buffer */
+	uint32_t nr_starved;		/* so many, since the last round */
 	struct resolver *resolver;	/* made with the first name */
 	int wake_fd;
 	int poll_fd;			/* eventfd of the ring; or -1 */

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * OpenSSL behind a seam. With ossl_ctx.c and ticket.c the only file that
- * includes OpenSSL's TLS headers; public API only. Each SSL reads from one
- * memory BIO and writes to one of two that change places, so that bytes in
- * flight stay where they are while new ones are made.
+ * includes OpenSSL's TLS headers; public API only. What an SSL reads and
+ * writes goes through ossl_bio.c.
  *
  * Sequence numbers. TLS 1.3 (RFC 8446 5.3): zero whenever a traffic secret is
  * installed, then one per protected record; OpenSSL tells of each secret by
@@ -28,6 +27,7 @@
 #include "limit.h"
 #include "mem.h"
 #include "origin.h"
+#include "ossl_bio.h"
 #include "ossl_ctx.h"
 #include "sys.h"
 #include "ticket.h"
@@ -39,19 +39,17 @@
 #include <unistd.h>
 
 struct ossl {
-	struct mem_pool *pool;	/* it came from there */
-	SSL *ssl;		/* owns in and out[writing] */
+	struct ossl_pool *pool;	/* it came from there */
+	SSL *ssl;
 	struct ossl_ctx *ctx;
-	BIO *in;
-	BIO *out[2];
-	uint8_t writing;	/* which of out OpenSSL writes to */
-	bool lent;		/* the other one is in flight */
+	struct ossl_bio bio;
 	bool done;		/* handshake */
 	bool closed;		/* close_notify came */
 	bool tls13;
 	bool rx_protected;	/* 1.2: after the peer's ChangeCipherSpec */
 	bool tx_protected;
 	bool rx_new_key;	/* the record being read installed one */
+	bool drained;		/* all data of the record has been read */
 	const struct ossl_hooks *hooks;
 	void *arg;
 	const struct suite *suite;
@@ -110,7 +108,7 @@ static void ossl_new_secret(struct ossl *o, int dir, const char *line,
 	} else {
 		/* what is in the BIO by now went out under the old key */
 		o->seq[KTC_TX] = 0;
-		o->tx_key_from = o->tx_made + BIO_pending(o->out[o->writing]);
+		o->tx_key_from = o->tx_made + ossl_bio_pending(&o->bio);
 	}
 	if (update && o->hooks->rekeyed)
 		o->hooks->rekeyed(o->arg, dir);
@@ -206,27 +204,35 @@ static bool ossl_set_name(SSL *ssl, const struct origin *origin)
 	       X509_VERIFY_PARAM_set1_host(param, origin->name, 0) == 1;
 }
 
-static BIO *ossl_bio(void)
+void ossl_pool_init(struct ossl_pool *pool)
 {
-	BIO *bio = BIO_new(BIO_s_mem());
-
-	/* empty means "more comes", not end of file */
-	if (bio)
-		BIO_set_mem_eof_return(bio, -1);
-	return bio;
+	mem_pool_init(&pool->objects, sizeof(struct ossl));
+	bio_pool_init(&pool->buffers);
 }
 
-size_t ossl_size(void)
+void ossl_pool_fini(struct ossl_pool *pool)
 {
-	return sizeof(struct ossl);
+	mem_pool_fini(&pool->objects);
+	bio_pool_fini(&pool->buffers);
 }
 
-int ossl_new(struct ossl_ctx *ctx, struct mem_pool *pool,
+/*
+ * Every call into OpenSSL begins with an empty error queue, for SSL_get_error()
+ * looks there. It nearly always is: emptying it writes all its places.
+ */
+static void ossl_forget_errors(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
+}
+
+int ossl_new(struct ossl_ctx *ctx, struct ossl_pool *pool,
 	     const struct origin *origin, const struct ticket *ticket,
 	     const struct ossl_hooks *hooks, void *arg, struct ossl **out)
 {
-	struct ossl *o = mem_pool_get(pool);
+	struct ossl *o = mem_pool_get(&pool->objects);
 	SSL *ssl;
+	BIO *bio;
 
 	if (!o)
 		return -ENOMEM;
@@ -236,18 +242,14 @@ int ossl_new(struct ossl_ctx *ctx, struct mem_pool *pool,
 	o->arg = arg;
 	o->alert = -1;
 	o->ssl = ssl = SSL_new(ctx->ssl_ctx);
-	o->in = ossl_bio();
-	o->out[0] = ossl_bio();
-	o->out[1] = ossl_bio();
-	if (!ssl || !o->in || !o->out[0] || !o->out[1])
+	bio = ossl_bio_new(&o->bio, &pool->buffers);
+	if (!ssl || !bio) {
+		BIO_free(bio);
 		goto out_free;
+	}
+	SSL_set_bio(ssl, bio, bio); /* it is the SSL's now */
 	if (SSL_set_ex_data(ssl, ossl_index, o) != 1)
 		goto out_free;
-	/* this SSL has references of its own; ours stay until ossl_free() */
-	BIO_up_ref(o->in);
-	BIO_up_ref(o->out[0]);
-	SSL_set0_rbio(ssl, o->in);
-	SSL_set0_wbio(ssl, o->out[0]);
 	SSL_set_connect_state(ssl);
 	if (!ossl_set_name(ssl, origin))
 		goto out_free;
@@ -282,20 +284,16 @@ void ossl_free(struct ossl *o)
 		SSL_set_shutdown(o->ssl, SSL_get_shutdown(o->ssl) |
 						 SSL_SENT_SHUTDOWN);
 	SSL_free(o->ssl);
-	BIO_free(o->in);
-	BIO_free(o->out[0]);
-	BIO_free(o->out[1]);
+	ossl_bio_fini(&o->bio);
 	SSL_SESSION_free(o->offered);
 	ERR_clear_error();
-	mem_pool_put(o->pool, o);
+	mem_pool_put(&o->pool->objects, o);
 }
 
 int ossl_preamble(struct ossl *o, const void *bytes, size_t len)
 {
-	if (BIO_write(o->out[o->writing], bytes, (int)len) != (int)len) {
-		ERR_clear_error();
+	if (!ossl_bio_put(&o->bio, bytes, len))
 		return -ENOMEM;
-	}
 	o->preamble_left = len;
 	return 0;
 }
@@ -344,7 +342,7 @@ static int ossl_error(struct ossl *o)
 	int reason = ERR_GET_REASON(e);
 	int err = o->done ? -KTC_E_UNEXPECTED : -KTC_E_HANDSHAKE;
 
-	if (reason == ERR_R_MALLOC_FAILURE) {
+	if (o->bio.no_memory || reason == ERR_R_MALLOC_FAILURE) {
 		err = -ENOMEM;
 	} else if (ERR_GET_LIB(e) != ERR_LIB_SSL) {
 		err = -KTC_E_OPENSSL;
@@ -383,11 +381,7 @@ ssize_t ossl_feed(struct ossl *o, const uint8_t *p, size_t len, bool *whole)
 			return -KTC_E_HANDSHAKE;
 		}
 	}
-	ERR_clear_error();
-	if (BIO_write(o->in, p, n) != n) {
-		ERR_clear_error();
-		return -ENOMEM;
-	}
+	ossl_bio_lend(&o->bio, p, n);
 	return n;
 }
 
@@ -463,7 +457,7 @@ int ossl_handshake(struct ossl *o)
 {
 	int err, ret;
 
-	ERR_clear_error();
+	ossl_forget_errors();
 	ret = SSL_do_handshake(o->ssl);
 	o->tls13 = SSL_version(o->ssl) >= TLS1_3_VERSION;
 	ossl_record_read(o);
@@ -481,7 +475,7 @@ int ossl_handshake(struct ossl *o)
 
 int ossl_key_update(struct ossl *o, bool request_peer)
 {
-	ERR_clear_error();
+	ossl_forget_errors();
 	if (SSL_key_update(o->ssl, request_peer ?
 					   SSL_KEY_UPDATE_REQUESTED :
 					   SSL_KEY_UPDATE_NOT_REQUESTED) != 1 ||
@@ -508,9 +502,18 @@ ssize_t ossl_read(struct ossl *o, uint8_t *buf, size_t len)
 	size_t n;
 	int err;
 
-	ERR_clear_error();
-	if (SSL_read_ex(o->ssl, buf, len, &n) == 1)
+	if (o->drained) {
+		o->drained = false;
+		return 0;
+	}
+	ossl_forget_errors();
+	if (SSL_read_ex(o->ssl, buf, len, &n) == 1) {
+		/* data fills its record: nothing else can be in it */
+		o->drained = !SSL_has_pending(o->ssl) && !o->bio.in_len;
+		if (o->drained)
+			ossl_record_read(o);
 		return n;
+	}
 	err = SSL_get_error(o->ssl, 0);
 	ossl_record_read(o);
 	if (err == SSL_ERROR_WANT_READ)
@@ -534,8 +537,8 @@ int ossl_write(struct ossl *o, const void *buf, size_t len)
 {
 	size_t n;
 
-	ERR_clear_error();
-	/* a memory BIO takes everything: it is all or an error */
+	ossl_forget_errors();
+	/* our BIO takes everything: it is all or an error */
 	if (SSL_write_ex(o->ssl, buf, len, &n) == 1 && n == len)
 		return 0;
 	return ossl_error(o);
@@ -543,7 +546,7 @@ int ossl_write(struct ossl *o, const void *buf, size_t len)
 
 int ossl_close_notify(struct ossl *o)
 {
-	ERR_clear_error();
+	ossl_forget_errors();
 	if (SSL_shutdown(o->ssl) < 0)
 		return ossl_error(o);
 	ERR_clear_error();
@@ -554,7 +557,7 @@ int ossl_close_notify(struct ossl *o)
 
 size_t ossl_out_pending(const struct ossl *o)
 {
-	return BIO_pending(o->out[o->writing]);
+	return ossl_bio_pending(&o->bio);
 }
 
 /* Counts the records that leave, and keeps the last explicit nonce (1.2). */
@@ -592,26 +595,16 @@ static void ossl_count_out(struct ossl *o, const uint8_t *p, size_t len)
 
 size_t ossl_out(struct ossl *o, const uint8_t **p)
 {
-	char *data;
-	long len;
+	size_t len = ossl_bio_take(&o->bio, p);
 
-	len = BIO_get_mem_data(o->out[o->writing], &data);
-	if (o->lent || len <= 0)
-		return 0;
-	*p = (const uint8_t *)data;
-	ossl_count_out(o, *p, len);
-	o->lent = true;
-	o->writing ^= 1;
-	BIO_up_ref(o->out[o->writing]);
-	SSL_set0_wbio(o->ssl, o->out[o->writing]);
+	if (len)
+		ossl_count_out(o, *p, len);
 	return len;
 }
 
 void ossl_out_done(struct ossl *o)
 {
-	o->lent = false;
-	/* of a memory BIO: it cannot fail */
-	(void)BIO_reset(o->out[o->writing ^ 1]);
+	ossl_bio_done(&o->bio);
 }
 
 /* ------------------------------------------------------------- handover -- */
@@ -685,7 +678,8 @@ int ossl_ingest(struct ossl *o, const uint8_t *msg, size_t len)
 		err = n < 0 ? (int)n : 0;
 	}
 	/* anything it would answer is not ours to send */
-	(void)BIO_reset(o->out[o->writing]);
+	ossl_bio_drop(&o->bio);
+	ossl_bio_lend(&o->bio, NULL, 0);
 	mem_wipe(&keys, sizeof(keys));
 	mem_wipe(buf, sizeof(buf));
 	return err;

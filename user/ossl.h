@@ -9,12 +9,13 @@
 
 #include <ktlsclient.h>
 
+#include "mem.h"
+#include "ossl_bio.h"
 #include "suite.h"
 
 #include <sys/types.h>
 
 struct config;
-struct mem_pool;
 struct origin;
 struct ossl;
 struct ossl_ctx;
@@ -35,12 +36,17 @@ struct ossl_hooks {
 	void (*rekeyed)(void *arg, int dir);
 };
 
-/*
- * ticket is offered with SSL_set_session(), or NULL; borrowed for the call. The
- * pool's objects are of ossl_size() bytes: what is here holds secrets.
- */
-size_t ossl_size(void);
-int ossl_new(struct ossl_ctx *ctx, struct mem_pool *pool,
+/* Where what is here lives: it holds secrets. One thread's. */
+struct ossl_pool {
+	struct mem_pool objects;
+	struct bio_pool buffers;
+};
+
+void ossl_pool_init(struct ossl_pool *pool);
+void ossl_pool_fini(struct ossl_pool *pool);
+
+/* ticket is offered with SSL_set_session(), or NULL; borrowed for the call. */
+int ossl_new(struct ossl_ctx *ctx, struct ossl_pool *pool,
 	     const struct origin *origin,
 	     const struct ticket *ticket, const struct ossl_hooks *hooks,
 	     void *arg, struct ossl **out);
@@ -50,9 +56,10 @@ void ossl_free(struct ossl *o);			/* takes NULL */
 int ossl_preamble(struct ossl *o, const void *bytes, size_t len);
 
 /*
- * Gives bytes of the peer, up to the end of the current record. Returns how
- * many were taken and sets *whole at a record's end: then ossl_handshake() or
- * ossl_read() must be called until they want more, before the next bytes.
+ * Lends bytes of the peer, up to the end of the current record. Returns how
+ * many and sets *whole at a record's end. Whole or not, ossl_handshake() or
+ * ossl_read() must be called until they want more, before the next bytes and
+ * before these go away.
  */
 ssize_t ossl_feed(struct ossl *o, const uint8_t *p, size_t len, bool *whole);
 /* Bytes missing to the next record boundary; 0 at one. */

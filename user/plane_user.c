@@ -80,14 +80,15 @@ static void user_input(struct ktc_conn *conn, uint32_t bid, size_t len)
 			break;
 		p += n;
 		len -= n;
-		if (!whole)
-			break;
 		if (handshaking && !done) {
 			n = ossl_handshake(o);
 			done = n == 1;
-		} else {
+		} else if (whole) {
 			n = user_record(conn, out + got, RING_SHADOW_LEN - got);
 			got += MAX(n, 0);
+		} else {
+			/* OpenSSL keeps the beginning of a record itself */
+			n = ossl_read(o, out + got, RING_SHADOW_LEN - got);
 		}
 		if (n < 0)
 			break;

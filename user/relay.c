@@ -212,6 +212,10 @@ void relay_over(struct ktc_conn *conn)
 	struct relay *relay = conn->relay;
 
 	relay_drop_down(conn);
+	if (relay->moved_by != KTC_LANE_MODULE)
+		/* no reason yet: a side was over before the module was there */
+		conn->why_not_module = relay->why ? relay->why :
+						    KTC_WHY_HALF_CLOSED;
 	/* O_NONBLOCK, if it was set; it fails for a bad descriptor alone */
 	(void)fcntl(relay->fd, F_SETFL, relay->fd_flags);
 	conn->relay = NULL;

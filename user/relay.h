@@ -109,6 +109,8 @@ void relay_module_read(struct ktc_conn *conn, int res);
 void relay_module_end(struct ktc_conn *conn);
 /* conn.c, at the idle deadline: bytes have passed all the same */
 bool relay_module_active(struct ktc_conn *conn);
+/* What has come out so far, by either lane: 0 or -errno. */
+int relay_moved(const struct relay *relay, uint64_t moved[2]);
 
 static inline bool relay_has_module(const struct relay *relay)
 {

@@ -36,10 +36,12 @@ size_t relay_event_size(void)
 
 /* ------------------------------------------------------------- the ends -- */
 
+/* the module's directions in ours */
+static const int dirs[2] = { [KTCM_DOWN] = KTC_RX, [KTCM_UP] = KTC_TX };
+
 /* What the module has moved since it was asked last. */
 static void module_count(struct ktc_conn *conn, const __u64 bytes[2])
 {
-	static const int dirs[2] = { [KTCM_DOWN] = KTC_RX, [KTCM_UP] = KTC_TX };
 	struct relay *relay = conn->relay;
 	uint64_t n;
 	int i;
@@ -194,6 +196,19 @@ void relay_module_read(struct ktc_conn *conn, int res)
 
 /* ----------------------------------------------------------- way there -- */
 
+/* A side has ended; what kept the module away before that is the reason. */
+static enum ktc_reason why_not_before(const struct relay *relay)
+{
+	switch (relay->why) {
+	case KTC_WHY_NO_MODULE:
+	case KTC_WHY_MODULE_BUSY:
+	case KTC_WHY_MODULE_REFUSED:
+		return relay->why;
+	default:
+		return KTC_WHY_HALF_CLOSED;
+	}
+}
+
 /* Whether the module should have this relay now; if not, why. */
 static bool module_wanted(struct ktc_conn *conn)
 {
@@ -205,7 +220,7 @@ static bool module_wanted(struct ktc_conn *conn)
 	else if (!conn->kernel[KTC_RX] || !conn->kernel[KTC_TX])
 		relay->why = KTC_WHY_USER_PLANE;
 	else if (conn->eof || conn->fin || relay->up_eof)
-		relay->why = KTC_WHY_HALF_CLOSED;
+		relay->why = why_not_before(relay);
 	else if (conn->key_update || conn->key_update_sent)
 		relay->why = KTC_WHY_REKEYING;
 	else if (loop->now_us < relay->again_us)
@@ -333,6 +348,23 @@ bool relay_module_active(struct ktc_conn *conn)
 		return false;
 	module_count(conn, status.bytes);
 	return conn->bytes[KTC_RX] + conn->bytes[KTC_TX] != before;
+}
+
+int relay_moved(const struct relay *relay, uint64_t moved[2])
+{
+	struct ktcm_status status = { 0 };
+	int i, err = 0;
+
+	if (relay_has_module(relay))
+		err = module_status(relay->module_fd, &status);
+	if (err)
+		return err;
+	for (i = 0; i < 2; i++) {
+		moved[dirs[i]] = relay->moved[dirs[i]];
+		if (relay_has_module(relay))
+			moved[dirs[i]] += status.bytes[i] - relay->counted[i];
+	}
+	return 0;
 }
 
 void relay_module_end(struct ktc_conn *conn)

@@ -58,6 +58,9 @@ struct ring {
 	uint8_t *shadow;
 	uint32_t nr_bufs;
 	uint32_t bufs_out;	/* held by us or by the caller */
+	uint32_t *spare;	/* neither there nor with the kernel; a stack */
+	uint32_t nr_spare;
+	uint32_t fill;		/* how many the kernel is to have */
 	uint32_t inflight;	/* submissions whose last completion is due */
 };
 
@@ -96,7 +99,13 @@ static inline uint8_t *ring_shadow(const struct ring *ring, uint32_t bid)
 	return ring->shadow + (size_t)bid * RING_SHADOW_LEN;
 }
 
-/* The buffer is the kernel's again. */
+/* The buffer is free again. */
 void ring_buf_give(struct ring *ring, uint32_t bid);
+/*
+ * The kernel takes buffers in the order it was given them. It gets few at a
+ * time, those used last: they, and their shadows, are in the processor's
+ * cache. So many receives have just found none: for a while it gets more.
+ */
+void ring_buf_fill(struct ring *ring, uint32_t starved);
 
 #endif /* KTC_RING_H */

@@ -54,21 +54,10 @@ keep_busy()
 	bytes_move || fail "no bytes"
 }
 
-# The proxy counts bytes when a connection ends: loopback knows before that.
-loopback_bytes()
-{
-	awk '$1 == "lo:" { print $2 }' /proc/net/dev
-}
-
 bytes_move()
 {
-	before=$(loopback_bytes)
-	await_s 30 has_moved_more
-}
-
-has_moved_more()
-{
-	[ "$(loopback_bytes)" -gt $((before + 8000000)) ]
+	before=$(metric bytes_total)
+	await_s 30 metric_is_over $((before + 8000000)) bytes_total
 }
 
 # stop_busy COUNT: they end in order, and each had all its bytes
@@ -148,6 +137,112 @@ test_nobody_is_refused_meanwhile()
 		awk '{ print $1 <= 8 ? "yes" : $1 }')"
 }
 
+# One that comes alone, when the old one stops to accept and the new one has
+# begun: nobody comes behind it, whose coming would wake a worker for both. The
+# old one is busy, so that stopping takes it a while.
+test_none_waits_in_vain()
+{
+	need_metrics
+	for round in $(seq "$1"); do
+		start_first --plane never
+		keep_busy 8
+		in_background alone "$load" echo "127.0.0.1:$proxy_port" -c 1 \
+			-d 280s -b 1k --half-close --timeout 5s
+		await_s 20 metric_is_over 12 clients_accepted_total ||
+			fail "no load"
+		succeed --plane never
+		metrics_port=$next_metrics
+		await_s 20 metric_is_over 4 clients_accepted_total || true
+		kill -TERM "$alone_pid"
+		expect_ended alone 0
+		cp "$dir/alone.out" "$dir/json"
+		expect "waited in vain, round $round" 0 "$(json failed)"
+		stop_busy 8
+		await_s 20 proxy_has_ended || fail "the old one does not end"
+		stop_next
+	done
+}
+
+next_has_ended()
+{
+	! kill -0 "$next_pid" 2>/dev/null
+}
+
+stop_next()
+{
+	kill -TERM "$next_pid"
+	await next_has_ended || fail "the new one does not end"
+	expect_ended next 0
+}
+
+# restart OPTION...: what a supervisor does that does not wait for the old one
+restart()
+{
+	# shellcheck disable=SC2086 # words
+	in_background next "$proxy" $proxy_options --ca "$ca" \
+		--control "$dir/control" --metrics "127.0.0.1:$metrics_port" \
+		--to "127.0.0.1:$tls_port" $patience "$@"
+	await_s 20 restart_is_known || fail "neither started nor ended"
+}
+
+restart_is_known()
+{
+	has_line '"event": "started"' "$dir/next.err" || next_has_ended
+}
+
+# The old one has clients to serve yet, but no more use for its places: TCP
+# and unix sockets, metrics, the control socket.
+test_restart_while_the_old_one_drains()
+{
+	need_metrics
+	case $1 in
+	tcp) place=127.0.0.1:$(free_port) ;;
+	unix) place=unix:$dir/place ;;
+	esac
+	start_first --listen "$place" --plane never
+	proxy_port=${place#*:}
+	[ "$1" = tcp ] || proxy_port=
+	in_background flow "$load" echo "$place" -c 4 -d 280s --half-close
+	await_s 20 metric_is 4 upstream_connections || fail "no clients"
+	kill -TERM "$proxy_pid"
+	await has_line '"event": "draining"' "$proxy_log" || fail "no drain"
+	restart --listen "$place"
+	has_line '"event": "started"' "$dir/next.err" || {
+		cat "$dir/next.err" "$proxy_log" >&2
+		fail "no start beside one that drains"
+	}
+	"$load" echo "$place" -n 4 -b 10k --half-close >"$dir/json" ||
+		fail "a new client"
+	expect_metric 4 clients_accepted_total
+	"$proxy" --status --control "$dir/control" >"$dir/status" ||
+		fail "no status"
+	kill -0 "$proxy_pid" 2>/dev/null || fail "the old one left its clients"
+	stop_busy 4
+	await_s 20 proxy_has_ended || fail "the old one does not end"
+	expect_ended proxy 0
+	"$proxy" --status --control "$dir/control" >"$dir/status" ||
+		fail "the old one took the control socket along"
+	stop_next
+}
+
+# One that serves keeps its places.
+test_no_start_beside_one_that_serves()
+{
+	need_metrics
+	start_first --plane never
+	restart --listen "127.0.0.1:$(free_port)"
+	await next_has_ended || fail "it starts beside one that serves"
+	expect_ended next 1
+	await has_line '"event": "predecessor_serves"' "$dir/next.err" || {
+		cat "$dir/next.err" >&2
+		fail "the log does not say why"
+	}
+	"$proxy" --status --control "$dir/control" >"$dir/status" ||
+		fail "no status"
+	expect_metric 0 clients
+	stop_proxy
+}
+
 metric_is_over()
 {
 	[ "$(metric "$2" "${3-}")" -gt "$1" ]
@@ -176,5 +271,9 @@ run_tests \
 	test_user_plane_drains \
 	test_nobody_is_refused_meanwhile:never \
 	test_nobody_is_refused_meanwhile:always \
+	test_none_waits_in_vain:4 \
 	test_successor_that_fails \
+	test_restart_while_the_old_one_drains:tcp \
+	test_restart_while_the_old_one_drains:unix \
+	test_no_start_beside_one_that_serves \
 	test_busy_connections_move:$many

@@ -43,9 +43,68 @@ test_every_byte_comes_back()
 	else
 		expect_metric $count lanes_total
 	fi
+	# what is in the way at last, and not when the relay began
+	case $1 in
+	never) expect_metric $count not_module_total 'reason="user_plane"' ;;
+	*) expect_metric 0 not_module_total 'reason="user_plane"' ;;
+	esac
 	expect_metric $count handshakes_total
 	expect_metric 0 upstream_errors_total
 	expect_metric 0 upstream_connections
+}
+
+# Those who look see bytes while they move, and each of them once.
+test_bytes_are_counted_meanwhile()
+{
+	need_plane "$1"
+	need_metrics
+	start_bytes
+	start_proxy --to "127.0.0.1:$tls_port" --plane "$1" --threads 2
+	hold 8
+	expect_metric 800 bytes_total 'direction="to_client"'
+	expect_metric 800 bytes_total 'direction="to_origin"'
+	expect_metric 800 bytes_total 'direction="to_client"'
+	release
+	expect_metric 8 clients_ended_total 'reason="done"'
+	expect_metric 1600 bytes_total 'direction="to_client"'
+	expect_metric 1600 bytes_total 'direction="to_origin"'
+}
+
+# status_of KEY: of the one listener
+status_of()
+{
+	"$proxy" --status --control "$dir/control" |
+		sed -n "s/^  $1 //p"
+}
+
+# log_port EVENT
+log_port()
+{
+	sed -n "s/.*\"event\": \"$1\".*\"port\": \"\([0-9]*\)\".*/\1/p" \
+		"$proxy_log"
+}
+
+# The kernel chooses; all threads have the same one, and everybody is told.
+test_any_port()
+{
+	need_metrics
+	start_bytes
+	start_proxy --listen "$1:0" --metrics 127.0.0.1:0 --threads 3 \
+		--to "127.0.0.1:$tls_port" --control "$dir/control"
+	proxy_port=$(log_port listening)
+	metrics_port=$(log_port metrics)
+	[ "${proxy_port:-0}" != 0 ] || fail "the log has no port"
+	expect "sockets that listen there" 3 "$(grep -c \
+		"$(printf ':%04X 00000000:0000 0A' "$proxy_port")" \
+		/proc/net/tcp)"
+	expect "place by --status" "$1:$proxy_port" "$(status_of on)"
+	busy echo -c 8 -n 60 -b 1k --half-close || fail "ktc-load"
+	expect "complete" 60 "$(json "done")"
+	expect_metric 60 clients_accepted_total
+	kill -HUP "$proxy_pid"
+	await has_line '"event": "reloaded"' "$proxy_log" || fail "no reload"
+	expect "place after a reload" "$1:$proxy_port" "$(status_of on)"
+	busy echo -c 8 -n 8 -b 1k --half-close || fail "after a reload"
 }
 
 # A file by curl, compared by its checksum.
@@ -310,6 +369,9 @@ run_tests \
 	test_every_byte_comes_back:auto:1.3 \
 	test_every_byte_comes_back:always:1.3 \
 	test_every_byte_comes_back:always:1.2 \
+	test_bytes_are_counted_meanwhile:never \
+	test_bytes_are_counted_meanwhile:always \
+	test_any_port:127.0.0.1 \
 	test_download_by_curl:never test_download_by_curl:auto \
 	test_download_by_curl:always \
 	test_origin_half_closes:never test_origin_half_closes:always \

@@ -964,7 +964,7 @@ TEST_F(move, an_idle_connection_is_small)
 		ASSERT_EQ(KTC_PLANE_KERNEL, c[i].info.plane[KTC_TX]);
 	}
 	UNTIL_INSIDE(!self->d.loop->setup_pool.live);
-	EXPECT_EQ(0, self->d.loop->ossl_pool.live);
+	EXPECT_EQ(0, self->d.loop->ossl_pool.objects.live);
 	EXPECT_EQ(0, self->d.loop->send_pool.live);
 	EXPECT_EQ(0, self->d.loop->control_pool.live);
 	EXPECT_EQ(IDLE_CONNS, self->d.loop->conn_pool.live);

@@ -236,6 +236,80 @@ static bool holds(const struct ktc_conn *conn)
 		EXPECT_FALSE(self->plain.mismatch); \
 	} while (0)
 
+static bool is_so_far(const struct ktc_conn *conn, uint64_t down, uint64_t up)
+{
+	uint64_t relayed[2];
+
+	return !ktc_conn_relayed(conn, relayed) && relayed[KTC_RX] == down &&
+	       relayed[KTC_TX] == up;
+}
+
+TEST_F(relay, tells_how_far_it_is)
+{
+	uint64_t relayed[2];
+
+	self->plain_opts.send = MB;
+	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
+	EXPECT_EQ(-KTC_E_STATE, ktc_conn_relayed(self->c.conn, relayed));
+	RELAY();
+	UNTIL_INSIDE(is_so_far(self->c.conn, MB, MB));
+	ASSERT_EQ(0, shutdown(self->plain.far, SHUT_WR));
+	RELAYED(MB, MB);
+	EXPECT_EQ(-KTC_E_STATE, ktc_conn_relayed(self->c.conn, relayed));
+	CLOSE_IN_ORDER();
+	PEER_DONE();
+	PLAIN_GOT(MB);
+}
+
+/* Also when it is over, for whoever counts reasons then. */
+TEST_F(relay, tells_why_not_the_module)
+{
+	struct ktc_conn_info info = { .size = sizeof(info) };
+	enum ktc_reason why = KTC_WHY_NOTHING;
+
+	if (variant->lane != KTC_LANE_MODULE)
+		why = KTC_WHY_RELAY_LOOP;
+	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
+	RELAY();
+	ASSERT_EQ(0, shutdown(self->plain.far, SHUT_WR));
+	RELAYED(0, 0);
+	ASSERT_EQ(0, ktc_conn_info(self->c.conn, &info));
+	EXPECT_EQ(KTC_LANE_NONE, info.relay);
+	EXPECT_EQ(why, info.why_not_module);
+	CLOSE_IN_ORDER();
+	PEER_DONE();
+	PLAIN_GOT(0);
+}
+
+/* Without the flag: what it was at the end, and not when it began. */
+TEST_F(relay, tells_why_not_the_module_at_last)
+{
+	struct ktc_conn_info info = { .size = sizeof(info) };
+	enum ktc_reason why = KTC_WHY_NO_MODULE;
+
+	if (variant->lane == KTC_LANE_MODULE)
+		SKIP(return, "the other lane's");
+	if (!access("/dev/ktlsclient", R_OK | W_OK))
+		SKIP(return, "ktlsclient.ko is loaded");
+	if (variant->policy == KTC_POLICY_NEVER)
+		why = KTC_WHY_USER_PLANE;
+	else
+		self->client.policy = KTC_POLICY_AUTO;
+	self->client.auto_bytes = MB / 4;
+	self->plain_opts.send = 4 * MB;
+	START({ .op = PEER_ECHO }, { .op = PEER_CLOSE_NOTIFY });
+	ASSERT_EQ(0, ktc_relay(self->c.conn, self->plain.fd, 0));
+	peer_go(self->peer);
+	UNTIL_INSIDE(is_so_far(self->c.conn, 4 * MB, 4 * MB));
+	ASSERT_EQ(0, shutdown(self->plain.far, SHUT_WR));
+	RELAYED(4 * MB, 4 * MB);
+	ASSERT_EQ(0, ktc_conn_info(self->c.conn, &info));
+	EXPECT_EQ(why, info.why_not_module);
+	CLOSE_IN_ORDER();
+	PEER_DONE();
+	PLAIN_GOT(4 * MB);
+}
+
 TEST_F(relay, moves_single_bytes)
 {
 	self->plain_opts.send = 3000;

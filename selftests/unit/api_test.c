@@ -406,6 +406,7 @@ TEST_F(conn, refuses_calls_in_the_wrong_state)
 		.policy = KTC_POLICY_NEVER,
 	};
 	struct ktc_conn *conn;
+	uint64_t relayed[2];
 	char byte = 0;
 	int fds[2];
 
@@ -417,6 +418,9 @@ TEST_F(conn, refuses_calls_in_the_wrong_state)
 	EXPECT_EQ(-KTC_E_STATE, ktc_conn_rekey(conn, false));
 	EXPECT_EQ(-KTC_E_POLICY, ktc_conn_offload(conn));
 	EXPECT_EQ(-KTC_E_POLICY, ktc_conn_detach(conn));
+	EXPECT_EQ(-KTC_E_STATE, ktc_conn_relayed(conn, relayed));
+	EXPECT_EQ(-KTC_E_OPTION, ktc_conn_relayed(conn, NULL));
+	EXPECT_EQ(-KTC_E_OPTION, ktc_conn_relayed(NULL, relayed));
 	EXPECT_EQ(-KTC_E_OPTION, ktc_conn_send(conn, NULL, 1, 0));
 	EXPECT_EQ(-KTC_E_OPTION, ktc_conn_send(conn, &byte, 0, 0));
 	EXPECT_EQ(-KTC_E_OPTION, ktc_conn_sendfile(conn, -1, 0, 1, 0));

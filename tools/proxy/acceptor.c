@@ -118,23 +118,33 @@ void acceptor_set_post(struct acceptor *acceptor, struct post *post)
 	post_put(before);
 }
 
-/* Who had connected before the socket closes would be reset. */
+/*
+ * Who had connected before the socket closes would be reset. Where a successor
+ * accepts too, a client wakes one of the two (an exclusive wake-up); if that
+ * was us, and our accept was cancelled before it came to it, nobody knows of
+ * the client before the next one comes.
+ */
 static void sweep(struct acceptor *acceptor)
 {
+	bool share = acceptor->rest == ACCEPTOR_SHARE;
 	int flags = fcntl(acceptor->fd, F_GETFL);
 	int fd, n;
 
 	if (flags < 0 || fcntl(acceptor->fd, F_SETFL, flags | O_NONBLOCK))
 		return;
 	for (n = 0; n < SWEEP_MAX; n++) {
+		if (share && !room_left(acceptor->post))
+			break; /* theirs: they have room of their own */
 		fd = accept4(acceptor->fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd < 0)
-			return;
+			break;
 		if (room_take(acceptor->post))
 			link_begin(acceptor->post, fd);
 		else
 			link_refuse(acceptor->post, fd);
 	}
+	/* a successor's too; it has just been set */
+	(void)fcntl(acceptor->fd, F_SETFL, flags);
 }
 
 static void acceptor_free(struct acceptor *acceptor)
@@ -148,7 +158,7 @@ static void acceptor_free(struct acceptor *acceptor)
 		link_begin(acceptor->post, acceptor->held);
 	else if (acceptor->held >= 0)
 		link_refuse(acceptor->post, acceptor->held);
-	if (acceptor->sweep)
+	if (acceptor->rest != ACCEPTOR_DROP)
 		sweep(acceptor);
 	timers_del(&acceptor->worker->timers, &acceptor->timer);
 	place_put(acceptor->place);
@@ -156,17 +166,24 @@ static void acceptor_free(struct acceptor *acceptor)
 	free(acceptor);
 }
 
-void acceptor_close(struct acceptor *acceptor, bool sweep_it)
+void acceptor_close(struct acceptor *acceptor, enum acceptor_rest rest)
 {
 	if (acceptor->closing)
 		return;
 	acceptor->closing = true;
-	acceptor->sweep = sweep_it;
+	acceptor->rest = rest;
 	if (!acceptor->armed) {
 		acceptor_free(acceptor);
 		return;
 	}
 	acceptor_cancel(acceptor);
+}
+
+void acceptor_look(struct acceptor *acceptor)
+{
+	/* begun again, an accept looks first; one that is paused will be */
+	if (acceptor->armed && !acceptor->closing)
+		acceptor_cancel(acceptor);
 }
 
 static void acceptor_pause(struct acceptor *acceptor)
@@ -210,7 +227,8 @@ void acceptor_completion(struct acceptor *acceptor, int res, uint32_t flags)
 			  LOG_S("error", ktc_error_name(res)),
 			  LOG_U("clients", acceptor->worker->nr_links));
 		acceptor_pause(acceptor);
-	} else if (acceptor->held >= 0) {
+	} else if (acceptor->held >= 0 || res == -EAGAIN) {
+		/* EAGAIN: a predecessor sweeps, and will be done at once */
 		acceptor_pause(acceptor);
 	} else {
 		acceptor_arm(acceptor);

@@ -14,6 +14,15 @@ struct place;
 struct post;
 struct worker;
 
+/* what becomes of those who have connected, and are in the kernel's queue */
+enum acceptor_rest {
+	ACCEPTOR_DROP,		/* cut off */
+	ACCEPTOR_SERVE,		/* served: the socket closes */
+	ACCEPTOR_SHARE,		/* a successor, who accepts there too, has them
+				 * or we
+				 */
+};
+
 /**
  * struct acceptor - one socket
  * @worker: whose
@@ -26,7 +35,7 @@ struct worker;
  * @cancelled: it was asked to stop
  * @held: a client for whom there was no room any more; or -1
  * @closing: no more; it goes when the ring has let go
- * @sweep: those who had connected by then are served
+ * @rest: enum acceptor_rest, once @closing
  * @paused: there was no room, or no descriptors
  */
 struct acceptor {
@@ -40,7 +49,7 @@ struct acceptor {
 	bool armed;
 	bool cancelled;
 	bool closing;
-	bool sweep;
+	uint8_t rest;
 	bool paused;
 };
 
@@ -50,8 +59,14 @@ int acceptor_new(struct post *post, int fd);
 /* Its clients go to another post from now on. */
 void acceptor_set_post(struct acceptor *acceptor, struct post *post);
 
-/* Ends; without @sweep the socket is somebody else's by now. */
-void acceptor_close(struct acceptor *acceptor, bool sweep);
+/* Ends. */
+void acceptor_close(struct acceptor *acceptor, enum acceptor_rest rest);
+
+/*
+ * Looks into the kernel's queue once more: somebody who accepted there too may
+ * have been woken for a client, and is gone.
+ */
+void acceptor_look(struct acceptor *acceptor);
 
 /* worker.c: a completion */
 void acceptor_completion(struct acceptor *acceptor, int res, uint32_t flags);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How a ktc-proxy is seen from outside: Prometheus text, the table of
- * --status, log lines. Reads counters and asks nobody to wait.
+ * --status, log lines. Reads counters, when the workers have brought them up to
+ * date.
  */
 #ifndef PROXY_ADMIN_H
 #define PROXY_ADMIN_H
@@ -34,7 +35,7 @@ struct admin_origin {
 /**
  * struct admin_listener - one listener now
  * @name: as configured
- * @listen: as configured
+ * @listen: as configured, or with the port that the kernel chose
  * @sum: all threads' blocks added up
  * @client: the library's counters
  * @origins: each of them
@@ -51,7 +52,7 @@ struct admin_listener {
 
 /**
  * struct admin_ops - what the admin side asks the proxy; any thread
- * @listeners: how many there are now
+ * @listeners: how many there are now; waits a moment for their numbers
  * @listener: fills @out for number @i, with memory that stays until @done
  * @done: the answer has been written
  * @arg: passed to each

@@ -30,7 +30,7 @@ enum config_level { CONFIG_ERROR, CONFIG_WARN, CONFIG_INFO, CONFIG_DEBUG };
  * @text: as the user wrote it, for logs and metrics
  * @host: name or numeric address; NULL: every address, or a unix socket
  * @path: unix socket; NULL: TCP
- * @port: TCP
+ * @port: TCP; 0, to listen: any that is free
  */
 struct config_place {
 	const char *text;

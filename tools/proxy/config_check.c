@@ -226,7 +226,9 @@ static void check_places(struct config_build *build)
 	for (a = config->listeners; a < end; a++) {
 		if (!a->listen.text)
 			continue;
+		/* with port 0 each has one of its own */
 		if (config->metrics.text &&
+		    (config->metrics.path || config->metrics.port) &&
 		    config_place_same(&a->listen, &config->metrics))
 			complain(build, a, "listen",
 				 "\"%s\" is the place of the metrics",

@@ -23,7 +23,7 @@ static int bad(const char *text, const char *what, char *why, size_t why_len)
 	return -1;
 }
 
-static bool parse_port(const char *text, uint16_t *out)
+static bool parse_port(const char *text, enum config_role role, uint16_t *out)
 {
 	unsigned long port = 0;
 	size_t i;
@@ -33,7 +33,8 @@ static bool parse_port(const char *text, uint16_t *out)
 			return false;
 		port = port * 10 + (unsigned long)(text[i] - '0');
 	}
-	if (!port || port > UINT16_MAX)
+	/* 0: to listen, any that is free */
+	if (!i || port > UINT16_MAX || (!port && role != CONFIG_TO_LISTEN))
 		return false;
 	*out = (uint16_t)port;
 	return true;
@@ -93,6 +94,12 @@ static int parse_tcp(struct config_build *build, const char *text,
 		[CONFIG_TO_CONNECT] = "is no place to connect to: host:port, "
 				      "[v6]:port, host or unix:/path",
 	};
+	static const char *const ports[] = {
+		[CONFIG_TO_LISTEN] = "has no port of 0 to 65535 after the "
+				     "colon",
+		[CONFIG_TO_CONNECT] = "has no port of 1 to 65535 after the "
+				      "colon",
+	};
 	const char *host = text, *end, *port;
 	bool v6 = *text == '[';
 
@@ -113,9 +120,8 @@ static int parse_tcp(struct config_build *build, const char *text,
 				   "address stands in brackets, as [::1]:443",
 				   why, why_len);
 	}
-	if (port && !parse_port(port, &out->port))
-		return bad(text, "has no port of 1 to 65535 after the colon",
-			   why, why_len);
+	if (port && !parse_port(port, role, &out->port))
+		return bad(text, ports[role], why, why_len);
 	if (!port && role == CONFIG_TO_LISTEN)
 		return bad(text, shapes[role], why, why_len);
 	if (!port)

@@ -140,6 +140,8 @@ static void places_have_many_shapes(void)
 	      config->listeners[0].listen.port == 80);
 	CHECK(read_line(OPEN "-l [::]:80 --to a -m :9100") == 0);
 	CHECK(config && config->metrics.port == 9100);
+	CHECK(read_line(OPEN "-l 127.0.0.1:0 --to a -m 127.0.0.1:0") == 0);
+	CHECK(config && !config->listeners[0].listen.port);
 }
 
 static void wrong_lines_say_what_is_wrong(void)
@@ -162,12 +164,14 @@ static void wrong_lines_say_what_is_wrong(void)
 		  "many; a file of --config has room for several" },
 		{ "--listen 80", "--listen: \"80\" is no place to listen: "
 		  "host:port, [v6]:port, :port or unix:/path" },
-		{ "--listen a:0", "--listen: \"a:0\" has no port of 1 to 65535 "
-				  "after the colon" },
-		{ "--listen a:65536", "--listen: \"a:65536\" has no port of 1 "
+		{ "--listen a:", "--listen: \"a:\" has no port of 0 to 65535 "
+				 "after the colon" },
+		{ "--listen a:65536", "--listen: \"a:65536\" has no port of 0 "
 				      "to 65535 after the colon" },
-		{ "--listen a:8o", "--listen: \"a:8o\" has no port of 1 to "
+		{ "--listen a:8o", "--listen: \"a:8o\" has no port of 0 to "
 				   "65535 after the colon" },
+		{ "--listen :80 --to a:0", "--to: \"a:0\" has no port of 1 to "
+					   "65535 after the colon" },
 		{ "--listen ::1", "--listen: \"::1\" has more than one colon; "
 		  "an IPv6 address stands in brackets, as [::1]:443" },
 		{ "--listen [::1]", "--listen: \"[::1]\" is no place to "

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * One request a connection, a line; answered by the main thread, which waits
+ * One request a connection, a line:
+ *
+ *	status, table	what is going on, as JSON or for people
+ *	takeover	see takeover.h
+ *	yield		"yielded", when the process drains and has left its
+ *			places, or "serving": then it keeps them
+ *
+ * Answered by the main thread, which waits
  * for the client no longer than TIMEOUT_S for each read and write: it is one
  * of our own user's or root's, who could stop us anyhow.
  */
@@ -12,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -24,7 +32,12 @@
 #define TIMEOUT_S 1
 /* a successor has more to do between two messages */
 #define SUCCESSOR_TIMEOUT_S 10
+/* one that drains first has its workers stop to accept */
+#define YIELD_TIMEOUT_S 5
 #define LINE_MAX_LEN 64
+
+static const char yielded[] = "yielded\n";
+static const char serving[] = "serving\n";
 
 struct control {
 	int fd;
@@ -52,7 +65,7 @@ int control_open(const char *path, struct control **out)
 {
 	const struct config_place where = { .text = path, .path = path };
 	int fd;
-	int err = listen_one(&where, &fd);
+	int err = listen_one(&where, "control", &fd);
 
 	return err ? err : control_adopt(path, fd, out);
 }
@@ -101,6 +114,8 @@ static bool read_line(int fd, char *line, size_t room)
 
 	while (len < room) {
 		n = read(fd, line + len, 1);
+		if (n < 0 && errno == EINTR)
+			continue; /* work of a ring's, too, comes so */
 		if (n <= 0)
 			return false;
 		if (line[len] == '\n') {
@@ -118,6 +133,8 @@ static void write_all(int fd, const char *text, size_t len)
 
 	while (len) {
 		n = send(fd, text, len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return; /* it does not want to know */
 		text += n;
@@ -149,6 +166,11 @@ static bool set_patience(int fd, time_t seconds)
 			   sizeof(patience));
 }
 
+static void say(int fd, const char *text)
+{
+	write_all(fd, text, strlen(text));
+}
+
 void control_serve(struct control *control, struct proxy *proxy)
 {
 	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
@@ -170,5 +192,49 @@ void control_serve(struct control *control, struct proxy *proxy)
 		answer(fd, proxy, admin_status);
 	else if (!strcmp(line, "table"))
 		answer(fd, proxy, admin_table);
+	else if (!strcmp(line, "yield"))
+		/* the control goes with it */
+		say(fd, proxy_yield(proxy) ? yielded : serving);
 	(void)close(fd); /* all is said */
+}
+
+/* -------------------------------------------------- the one that starts -- */
+
+static int dial(const char *path)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(un.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(un.sun_path, path, strlen(path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (set_patience(fd, YIELD_TIMEOUT_S) &&
+	    !connect(fd, (struct sockaddr *)&un, sizeof(un)))
+		return fd;
+	(void)close(fd); /* nothing was said */
+	return -ECONNREFUSED;
+}
+
+void control_ask_room(const char *path)
+{
+	char line[LINE_MAX_LEN] = "";
+	int fd = dial(path);
+
+	if (fd < 0)
+		return; /* nobody is there */
+	say(fd, "yield\n");
+	if (!read_line(fd, line, sizeof(line)))
+		*line = '\0';
+	(void)close(fd); /* all is said */
+	if (!strcmp(line, "yielded"))
+		log_event(CONFIG_INFO, "predecessor_yielded",
+			  LOG_S("control", path));
+	else
+		log_event(CONFIG_WARN, "predecessor_serves",
+			  LOG_S("control", path),
+			  LOG_S("why", "a process there does not drain; "
+				       "--takeover would succeed it"));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket: who may connect to it (its owner, and root) asks for the
- * status, or succeeds this process.
+ * status, succeeds this process, or starts in its place while it drains.
  */
 #ifndef PROXY_CONTROL_H
 #define PROXY_CONTROL_H
@@ -22,6 +22,14 @@ struct control;
 int control_open(const char *path, struct control **out);
 /* With a predecessor's socket: taken. */
 int control_adopt(const char *path, int fd, struct control **out);
+
+/*
+ * Before anything is opened: should a process behind @path drain, it gives up
+ * that socket and its metrics' place. One that serves keeps them. What comes
+ * of it is logged.
+ */
+void control_ask_room(const char *path);
+
 /* NULL is fine; the file goes, unless it is a successor's. */
 void control_close(struct control *control);
 /* The socket's file is a successor's, or ours again. */

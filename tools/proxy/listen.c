@@ -229,22 +229,6 @@ static int place_failed(const struct config_place *where, int err)
 	return err;
 }
 
-int listen_one(const struct config_place *where, int *out)
-{
-	struct sockaddr_storage addr = { 0 };
-	socklen_t len = 0;
-	int err;
-
-	if (where->path) {
-		err = unix_listen(where->path, 0600, out);
-	} else {
-		err = resolve(where, &addr, &len);
-		if (!err)
-			err = tcp_listen(&addr, len, false, out);
-	}
-	return err ? place_failed(where, err) : 0;
-}
-
 /* ------------------------------------------------------------------ open -- */
 
 /* As many sockets as there are workers, beside those that are there. */
@@ -306,20 +290,61 @@ static struct place *find(struct generation *generation, const char *text)
 	return NULL;
 }
 
-static void log_listening(const struct place *place)
+/* False: it has none, as a unix socket. */
+static bool name_of(int fd, char host[NI_MAXHOST], char port[NI_MAXSERV])
 {
 	struct sockaddr_storage addr;
 	socklen_t len = sizeof(addr);
-	char host[NI_MAXHOST] = "", port[NI_MAXSERV] = "";
 
-	if (place->is_unix || !place->nr ||
-	    getsockname(place->fds[0], (struct sockaddr *)&addr, &len) ||
-	    getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port,
-			sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV))
-		len = 0;
-	log_event(CONFIG_INFO, "listening", LOG_S("place", place->text),
+	*host = *port = '\0';
+	return !getsockname(fd, (struct sockaddr *)&addr, &len) &&
+	       addr.ss_family != AF_UNIX &&
+	       !getnameinfo((struct sockaddr *)&addr, len, host, NI_MAXHOST,
+			    port, NI_MAXSERV, NI_NUMERICHOST | NI_NUMERICSERV);
+}
+
+static void log_listening(const char *event, const char *text, int fd,
+			  unsigned int sockets)
+{
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+
+	(void)name_of(fd, host, port); /* then both are empty */
+	log_event(CONFIG_INFO, event, LOG_S("place", text),
 		  LOG_S("address", host), LOG_S("port", port),
-		  LOG_U("sockets", place->nr));
+		  LOG_U("sockets", sockets));
+}
+
+/* For those who look: a port that was not chosen by them. */
+static void set_bound(struct service *service)
+{
+	const struct config_place *where = &service->listener->listen;
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+
+	if (where->path || where->port ||
+	    !name_of(service->place->fds[0], host, port))
+		return;
+	(void)snprintf(service->bound, sizeof(service->bound),
+		       strchr(host, ':') ? "[%.64s]:%.8s" : "%.64s:%.8s", host,
+		       port);
+}
+
+int listen_one(const struct config_place *where, const char *event, int *out)
+{
+	struct sockaddr_storage addr = { 0 };
+	socklen_t len = 0;
+	int err;
+
+	if (where->path) {
+		err = unix_listen(where->path, 0600, out);
+	} else {
+		err = resolve(where, &addr, &len);
+		if (!err)
+			err = tcp_listen(&addr, len, false, out);
+	}
+	if (err)
+		return place_failed(where, err);
+	log_listening(event, where->text, *out, 1);
+	return 0;
 }
 
 static int service_open(struct service *service, struct generation *before,
@@ -342,8 +367,10 @@ static int service_open(struct service *service, struct generation *before,
 		err = place_fill(place, listener, threads);
 		if (err)
 			return err;
-		log_listening(place);
+		log_listening("listening", place->text, place->fds[0],
+			      place->nr);
 	}
+	set_bound(service);
 	for (i = 0; !place->is_unix && i < place->nr; i++)
 		set_options(place->fds[i], listener);
 	return 0;

@@ -57,8 +57,11 @@ int listen_open(struct generation *generation, struct generation *before,
 		unsigned int threads, struct listen_gift *gifts,
 		unsigned int nr_gifts);
 
-/* One listening socket at a place, as metrics has it. -errno: logged. */
-int listen_one(const struct config_place *where, int *out);
+/*
+ * One listening socket at a place, as metrics has it. @event: told by the log.
+ * -errno: logged.
+ */
+int listen_one(const struct config_place *where, const char *event, int *out);
 
 struct place *place_get(struct place *place);
 void place_put(struct place *place);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Messages between the main thread and workers: rare ones, of a start, a
- * reload, a drain. A lock and an eventfd; no client's byte passes here.
+ * reload, a drain, of whoever wants to see numbers. A lock and an eventfd; no
+ * client's byte passes here.
  */
 #ifndef PROXY_MAIL_H
 #define PROXY_MAIL_H
@@ -16,7 +17,9 @@ enum mail_type {
 	MAIL_DRAIN,	/* accept no more, end when nothing is left */
 	MAIL_STOP,	/* end at once */
 	MAIL_LEAVE,	/* accept no more, give away what can go */
+	MAIL_LOOK,	/* who has connected, and was not told of? */
 	MAIL_ADOPT,	/* object: struct parcel: go on with it */
+	MAIL_COUNT,	/* object: struct count: bytes of what is under way */
 	/* to the main thread, from @worker */
 	MAIL_READY,	/* it runs, or could not begin: err */
 	MAIL_SERVED,	/* what it served before is served no more */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <ktlsclient.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +23,19 @@
 #include "succession.h"
 
 #define EXIT_USAGE 2
+#define HEAP_KEPT (4 << 20)	/* bytes, of each of glibc's arenas */
+
+/*
+ * OpenSSL takes and frees two buffers for each record, so that an idle
+ * connection has none. From 128 KB on, glibc would give what is freed back to
+ * the kernel and fault it in again for the next record.
+ */
+static void keep_heap_warm(void)
+{
+	/* a hint: nothing depends on it */
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+	(void)mallopt(M_MMAP_THRESHOLD, HEAP_KEPT);
+}
 
 /* Signals come by a descriptor, in every thread that will be. */
 static int open_signals(void)
@@ -104,6 +118,7 @@ int main(int argc, char **argv)
 	struct config *config;
 	int err, status;
 
+	keep_heap_warm();
 	err = config_read(argc, argv, &config, why, sizeof(why));
 	if (err == CONFIG_HELP)
 		return EXIT_SUCCESS;

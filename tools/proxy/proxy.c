@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,8 @@
 
 /* how long clients that are cut off may take to go */
 #define STOP_MS 5000
+/* how long workers may take to accept no more */
+#define YIELD_MS 1000
 
 /* ----------------------------------------------------------------- start -- */
 
@@ -93,7 +96,8 @@ static int open_metrics(struct proxy *proxy, const struct config *config,
 	if (!config->metrics.text)
 		return 0;
 	if (!gift->nr || strcmp(gift->text, config->metrics.text))
-		return listen_one(&config->metrics, &proxy->metrics_fd);
+		return listen_one(&config->metrics, "metrics",
+				  &proxy->metrics_fd);
 	proxy->metrics_fd = gift->fds[0];
 	gift->fds[0] = gift->fds[--gift->nr];
 	return 0;
@@ -124,6 +128,8 @@ static int proxy_open(struct proxy *proxy, const struct config *config)
 	if (config->takeover)
 		err = takeover_new_begin(config->takeover, &gifts,
 					 &proxy->from);
+	else if (config->control)
+		control_ask_room(config->control);
 	if (!err)
 		err = listen_open(proxy->generation, NULL, proxy->nr_workers,
 				  gifts.places, gifts.nr_places);
@@ -154,6 +160,7 @@ static int proxy_init(struct proxy *proxy, struct config *config)
 	proxy->started_s = (uint64_t)time(NULL);
 	proxy->nr_workers = threads_of(config);
 	(void)pthread_mutex_init(&proxy->lock, NULL); /* never fails on Linux */
+	count_init(&proxy->count);
 	proxy->metrics_fd = -1;
 	proxy->box.fd = -1;
 	privilege_descriptors();
@@ -287,6 +294,7 @@ static void begun(struct proxy *proxy)
 		/* it goes on, and so do we, at the same places */
 		takeover_new_end(proxy->from);
 		proxy->from = NULL;
+		proxy_tell_all(proxy, MAIL_LOOK, NULL);
 	}
 	proxy_keep_paths(proxy, false);
 	notify_main_pid(getpid());
@@ -363,6 +371,27 @@ void proxy_stop(struct proxy *proxy)
 		stop(proxy);
 }
 
+bool proxy_yield(struct proxy *proxy)
+{
+	struct pollfd box = { proxy->box.fd, POLLIN, 0 };
+
+	if (proxy->state < PROXY_DRAINING)
+		return false;
+	/* who has failed does not answer: its acceptors are gone as well */
+	while (proxy->answers && poll(&box, 1, YIELD_MS) == 1)
+		proxy_mail(proxy);
+	log_event(CONFIG_INFO, "yielded",
+		  LOG_S("why", "another process starts in our place"));
+	admin_stop(proxy->admin);
+	proxy->admin = NULL;
+	if (proxy->metrics_fd >= 0)
+		(void)close(proxy->metrics_fd); /* it only listened */
+	proxy->metrics_fd = -1;
+	control_close(proxy->control);
+	proxy->control = NULL;
+	return true;
+}
+
 void proxy_deadline(struct proxy *proxy)
 {
 	if (proxy->state == PROXY_LEAVING)
@@ -391,7 +420,9 @@ int proxy_wait_ms(const struct proxy *proxy)
 /* A worker's thread is over, by itself or because it could not begin. */
 static void worker_over(struct proxy *proxy, struct worker *worker, int err)
 {
+	pthread_mutex_lock(&proxy->lock);
 	worker_join(worker);
+	pthread_mutex_unlock(&proxy->lock);
 	proxy->running--;
 	if (err)
 		proxy->cut_off = true;
@@ -494,5 +525,6 @@ int proxy_end(struct proxy *proxy)
 	if (proxy->box.fd >= 0)
 		mailbox_fini(&proxy->box);
 	free(proxy->workers);
+	count_fini(&proxy->count);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

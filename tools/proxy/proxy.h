@@ -13,6 +13,7 @@
 
 #include "admin.h"
 #include "config.h"
+#include "count.h"
 #include "mail.h"
 
 struct control;
@@ -35,7 +36,8 @@ enum proxy_state {
  * struct proxy - all there is
  * @argc: for config_read(), again at a reload
  * @argv: the same
- * @lock: of @generation and what is in it, against views
+ * @lock: of @generation and what is in it, against views; of which workers
+ *	run; of @count
  * @generation: what is served
  * @old: what was, until all workers have left it
  * @workers: @nr_workers of them
@@ -43,6 +45,7 @@ enum proxy_state {
  * @running: of them, have begun and not ended
  * @answers: due from workers
  * @all_clients: of all listeners
+ * @count: for views
  * @box: what workers tell
  * @admin: metrics; NULL: none
  * @metrics_fd: their listening socket, beside admin's; -1: none
@@ -71,6 +74,7 @@ struct proxy {
 	unsigned int running;
 	unsigned int answers;
 	atomic_uint all_clients;
+	struct count count;
 	struct mailbox box;
 	struct admin *admin;
 	int metrics_fd;
@@ -103,6 +107,13 @@ void proxy_reload(struct proxy *proxy);
 
 /* The first time in order; the second time at once. */
 void proxy_stop(struct proxy *proxy);
+
+/*
+ * While it drains: whoever starts in our place needs the control socket and the
+ * metrics' place, and all places of listeners, which are closed when this
+ * returns. False: it serves, and keeps them.
+ */
+bool proxy_yield(struct proxy *proxy);
 
 /* The same for all workers that run. */
 void proxy_tell_all(struct proxy *proxy, enum mail_type type, void *object);

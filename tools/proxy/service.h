@@ -19,6 +19,9 @@
 struct places;
 struct place;
 
+/* "[v6%scope]:port" */
+#define SERVICE_BOUND_LEN 80
+
 /* a worker's counters, on cache lines of their own: it alone writes them */
 struct tally_block {
 	alignas(64) struct stats_listener stats;
@@ -46,6 +49,7 @@ struct tally {
  * @client: for upstream connections
  * @tally: counters
  * @place: where clients come in; NULL once the generation has left it
+ * @bound: its address and port, if the kernel chose the port; else ""
  * @origins: where they are taken to
  * @nr_origins: how many
  */
@@ -56,6 +60,7 @@ struct service {
 	struct ktc_client *client;
 	struct tally *tally;
 	struct place *place;
+	char bound[SERVICE_BOUND_LEN];
 	struct origin origins[CONFIG_ORIGINS_MAX];
 	unsigned int nr_origins;
 };

@@ -53,8 +53,11 @@ void proxy_succeed(struct proxy *proxy, int fd)
 		(void)close(fd); /* it sees that it is not wanted */
 		return;
 	}
-	if (takeover_old_begin(proxy, fd, &proxy->to))
+	if (takeover_old_begin(proxy, fd, &proxy->to)) {
+		/* it may have begun to accept */
+		proxy_tell_all(proxy, MAIL_LOOK, NULL);
 		return;
+	}
 	proxy_keep_paths(proxy, true);
 	admin_stop(proxy->admin);
 	proxy->admin = NULL;
@@ -167,6 +170,8 @@ static void predecessor_says(struct proxy *proxy)
 			  LOG_S("why", "the predecessor has no more to give"));
 		takeover_new_end(proxy->from);
 		proxy->from = NULL;
+		/* should it have died before it stopped to accept */
+		proxy_tell_all(proxy, MAIL_LOOK, NULL);
 		return;
 	}
 	if (parcel && !adopt(proxy, parcel))

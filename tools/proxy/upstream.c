@@ -150,7 +150,6 @@ int upstream_relay(struct upstream *upstream, int fd)
 {
 	const struct config_listener *listener =
 		upstream->post->service->listener;
-	struct ktc_conn_info info = { .size = sizeof(info) };
 	int err;
 
 	err = ktc_relay(upstream->conn, fd,
@@ -158,9 +157,31 @@ int upstream_relay(struct upstream *upstream, int fd)
 	if (err)
 		return err;
 	upstream->state = UPSTREAM_RELAYING;
-	if (!ktc_conn_info(upstream->conn, &info))
-		upstream->why_not_module = info.why_not_module;
 	return 0;
+}
+
+static void count_bytes(struct upstream *upstream, const uint64_t relayed[2])
+{
+	int dir;
+
+	for (dir = 0; dir < 2; dir++) {
+		/* should it be less for once, it is counted later */
+		if (relayed[dir] <= upstream->counted[dir])
+			continue;
+		stats_add(&stats_of(upstream)->bytes[dir],
+			  relayed[dir] - upstream->counted[dir]);
+		upstream->counted[dir] = relayed[dir];
+	}
+}
+
+void upstream_count(struct upstream *upstream)
+{
+	uint64_t relayed[2];
+
+	/* over: RELAYED, which is on its way, has the rest */
+	if (upstream->state == UPSTREAM_RELAYING &&
+	    !ktc_conn_relayed(upstream->conn, relayed))
+		count_bytes(upstream, relayed);
 }
 
 void upstream_close(struct upstream *upstream)
@@ -234,16 +255,24 @@ static void keep(struct upstream *upstream, const struct ktc_event *ev)
 	(void)ktc_conn_recv_pause(upstream->conn);
 }
 
+/* At the end: a relay can find its way to the module at any time. */
+static void count_lane(struct upstream *upstream, const struct ktc_event *ev)
+{
+	struct ktc_conn_info info = { .size = sizeof(info) };
+	struct stats_listener *stats = stats_of(upstream);
+
+	stats_add(&stats->lane[ev->moved_by], 1);
+	if (ev->moved_by != KTC_LANE_MODULE &&
+	    !ktc_conn_info(upstream->conn, &info))
+		stats_add(&stats->not_module[info.why_not_module], 1);
+}
+
 static void relayed(struct upstream *upstream, const struct ktc_event *ev)
 {
-	struct stats_listener *stats = stats_of(upstream);
 	struct link *link = upstream->link;
 
-	stats_add(&stats->bytes[KTC_RX], ev->relayed[KTC_RX]);
-	stats_add(&stats->bytes[KTC_TX], ev->relayed[KTC_TX]);
-	stats_add(&stats->lane[ev->moved_by], 1);
-	if (ev->moved_by != KTC_LANE_MODULE)
-		stats_add(&stats->not_module[upstream->why_not_module], 1);
+	count_bytes(upstream, ev->relayed);
+	count_lane(upstream, ev);
 	if (ev->end == KTC_END_TRUNCATED)
 		upstream->client_ended = client_fd_has_ended(ev->fd);
 	upstream->link = NULL;

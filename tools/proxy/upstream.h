@@ -52,7 +52,7 @@ enum upstream_state {
  * @adopted: somebody else made it
  * @client_ended: before the origin did
  * @ours: it ends because we wanted it
- * @why_not_module: enum ktc_reason
+ * @counted: of the bytes it relays, those that are in the counters
  */
 struct upstream {
 	struct post *post;
@@ -65,6 +65,7 @@ struct upstream {
 	size_t kept_len;
 	uint8_t *hello;
 	unsigned int sends;
+	uint64_t counted[2];
 	uint8_t origin;
 	uint8_t state;
 	bool was_warm;
@@ -73,7 +74,6 @@ struct upstream {
 	bool adopted;
 	bool client_ended;
 	bool ours;
-	uint8_t why_not_module;
 };
 
 /**
@@ -116,6 +116,9 @@ uint8_t *upstream_take_kept(struct upstream *upstream, size_t *len);
 
 /* The relay begins. 0 or an error: then it ends, or the client's fd is bad. */
 int upstream_relay(struct upstream *upstream, int fd);
+
+/* What has been relayed since it was counted last, is counted. */
+void upstream_count(struct upstream *upstream);
 
 /* Nobody wants it any more: in order, or so that nothing looks like an end. */
 void upstream_close(struct upstream *upstream);

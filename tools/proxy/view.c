@@ -7,6 +7,7 @@
 #include "proxy.h"
 #include "service.h"
 #include "timers.h"
+#include "worker.h"
 
 /* of whoever has the lock */
 static struct admin_origin origins[CONFIG_LISTENERS_MAX][CONFIG_ORIGINS_MAX];
@@ -16,6 +17,8 @@ static unsigned int view_listeners(void *arg)
 	struct proxy *proxy = arg;
 
 	pthread_mutex_lock(&proxy->lock);
+	if (proxy->workers)
+		count_all(&proxy->count, proxy->workers, proxy->nr_workers);
 	return proxy->generation ? proxy->generation->nr : 0;
 }
 
@@ -45,7 +48,8 @@ static int view_listener(void *arg, unsigned int i, struct admin_listener *out)
 
 	*out = (struct admin_listener){
 		.name = service->listener->name,
-		.listen = service->listener->listen.text,
+		.listen = *service->bound ? service->bound :
+					    service->listener->listen.text,
 		.client.size = sizeof(out->client),
 		.origins = origins[i],
 		.nr_origins = service->nr_origins,

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "acceptor.h"
+#include "count.h"
 #include "link.h"
 #include "listen.h"
 #include "log.h"
@@ -192,7 +193,7 @@ static int worker_serve(struct worker *worker, struct generation *generation)
 	for (acceptor = worker->acceptors; acceptor; acceptor = next_acceptor) {
 		next_acceptor = acceptor->next;
 		if (acceptor->post->service->generation != generation)
-			acceptor_close(acceptor, true);
+			acceptor_close(acceptor, ACCEPTOR_SERVE);
 	}
 	for (post = old; post; post = next) {
 		next = post->next;
@@ -201,14 +202,14 @@ static int worker_serve(struct worker *worker, struct generation *generation)
 	return err;
 }
 
-static void worker_drain(struct worker *worker, bool sweep)
+static void worker_drain(struct worker *worker, enum acceptor_rest rest)
 {
 	struct acceptor *acceptor, *next_acceptor;
 	struct post *post, *next;
 
 	for (acceptor = worker->acceptors; acceptor; acceptor = next_acceptor) {
 		next_acceptor = acceptor->next;
-		acceptor_close(acceptor, sweep);
+		acceptor_close(acceptor, rest);
 	}
 	worker->draining = true;
 	for (post = worker->posts; post; post = next) {
@@ -225,12 +226,20 @@ static void worker_leave(struct worker *worker)
 
 	for (acceptor = worker->acceptors; acceptor; acceptor = next) {
 		next = acceptor->next;
-		acceptor_close(acceptor, false);
+		acceptor_close(acceptor, ACCEPTOR_SHARE);
 	}
 	worker->idle_told = false;
 	move_begin(worker);
 	for (post = worker->posts; post; post = post->next)
 		warm_stop(post);
+}
+
+static void worker_look(struct worker *worker)
+{
+	struct acceptor *acceptor;
+
+	for (acceptor = worker->acceptors; acceptor; acceptor = acceptor->next)
+		acceptor_look(acceptor);
 }
 
 static void worker_adopt(struct worker *worker, struct parcel *parcel)
@@ -251,7 +260,7 @@ static void worker_stop(struct worker *worker)
 {
 	struct link *link, *next;
 
-	worker_drain(worker, false);
+	worker_drain(worker, ACCEPTOR_DROP);
 	worker->stopping = worker->nr_links;
 	for (link = worker->links; link; link = next) {
 		next = link->next;
@@ -293,8 +302,8 @@ static void worker_mail(struct worker *worker)
 			break;
 		case MAIL_DRAIN:
 			move_end(worker);
-			worker_drain(worker, true);
-			worker_tell(worker, MAIL_DRAINING, 0);
+			worker_drain(worker, ACCEPTOR_SERVE);
+			worker->drain_told = false;
 			break;
 		case MAIL_STOP:
 			worker_stop(worker);
@@ -302,8 +311,14 @@ static void worker_mail(struct worker *worker)
 		case MAIL_LEAVE:
 			worker_leave(worker);
 			break;
+		case MAIL_LOOK:
+			worker_look(worker);
+			break;
 		case MAIL_ADOPT:
 			worker_adopt(worker, mail->object);
+			break;
+		case MAIL_COUNT:
+			count_worker(worker, mail->object);
 			break;
 		default:
 			break;
@@ -394,6 +409,10 @@ static bool worker_is_over(struct worker *worker)
 		worker->idle_told = true;
 		worker_tell(worker, MAIL_IDLE, 0);
 	}
+	if (!worker->acceptors && !worker->drain_told) {
+		worker->drain_told = true;
+		worker_tell(worker, MAIL_DRAINING, 0);
+	}
 	return idle && worker->draining;
 }
 
@@ -401,6 +420,7 @@ static int worker_run(struct worker *worker)
 {
 	int err;
 
+	worker->drain_told = true; /* nobody has asked */
 	arm_mail(worker);
 	for (;;) {
 		err = worker_events(worker);

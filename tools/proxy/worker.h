@@ -63,7 +63,9 @@ struct post {
  * @index: from 0
  * @nr_workers: how many there are
  * @thread: it
- * @running: the main thread's: it can be told something
+ * @running: the main thread's, changed with the proxy's lock: it can be told
+ *	something
+ * @counted: see count.h
  * @all_clients: of all workers and listeners
  * @box: messages for it
  * @main: where it answers
@@ -89,6 +91,7 @@ struct post {
  * @stopping: what is left was cut off
  * @leaving: for a successor: what can go is given away
  * @idle_told: MAIL_IDLE was sent
+ * @drain_told: MAIL_DRAINING was sent, or is not to be
  * @move_timer: when to ask those that stayed again
  */
 struct worker {
@@ -96,6 +99,7 @@ struct worker {
 	unsigned int nr_workers;
 	pthread_t thread;
 	bool running;
+	atomic_uint counted;
 	atomic_uint *all_clients;
 	struct mailbox box;
 	struct mailbox *main;
@@ -121,6 +125,7 @@ struct worker {
 	bool stopping;
 	bool leaving;
 	bool idle_told;
+	bool drain_told;
 	struct timer move_timer;
 };
 
