@@ -250,7 +250,8 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 .PHONY: setup check check-native check-native-run check-vm check-kmod \
 	check-debug-kernel check-upstream check-proxy kmods check-asan \
 	check-ubsan check-tsan \
-	check-san-run torture demo bench-relay bench-proxy style layers
+	check-san-run torture demo bench-relay bench-proxy bench-proxy-vm \
+	style layers
 
 RUN_TESTS := tools/dev/run-tests
 SUM := tools/dev/ktap-sum
@@ -259,9 +260,13 @@ SECONDS ?= 60
 
 NATIVE_TESTS = $(UNIT_TESTS) $(FAULT_TESTS) $(LIB_TESTS) $(TOOL_TESTS) \
 	$(KERNEL_TESTS) $(E2E_TESTS)
-# Of ktc-proxy there is time for these, and not in an emulated guest: the rest
-# is check-proxy's.
+# Of ktc-proxy there is time for these, and in guests for what they show there,
+# on one kernel: the rest is check-proxy's.
 PROXY_SHORT = $(addprefix selftests/e2e/,proxy_test.sh proxy_origin_test.sh)
+PROXY_GUEST = $(PROXY_SHORT) selftests/e2e/proxy_takeover_test.sh
+PROXY_KERNEL := 6.1
+GUEST_TESTS = $(KERNEL_TESTS) $(E2E_TESTS) \
+	$(if $(filter $(PROXY_KERNEL),$(1)),$(PROXY_SHORT))
 run-native = $(RUN_TESTS) -t $(TIMEOUT_S) $(NATIVE_TESTS) $(TORTURE_SHORT); \
 	$(RUN_TESTS) -t 300 $(PROXY_SHORT)
 
@@ -278,7 +283,7 @@ check:
 	@{ tools/dev/at-once '$(call run-kmod-tests,$(CHECK_KMOD_KERNEL))' \
 	'$(MAKE) check-native-run' \
 	$(foreach k,$(KERNELS),'tools/dev/vm-tests -k $(k) \
-	$(KERNEL_TESTS) $(E2E_TESTS)'); } | $(SUM)
+	$(call GUEST_TESTS,$(k))'); } | $(SUM)
 
 check-native:
 	@$(MAKE) $(JOBS) all
@@ -289,18 +294,19 @@ check-native-run:
 check-vm:
 	@tools/dev/setup check
 	@$(MAKE) $(JOBS) all
-	@tools/dev/vm-tests -k $(KERNEL) $(KERNEL_TESTS) $(E2E_TESTS) | $(SUM)
+	@tools/dev/vm-tests -k $(KERNEL) $(call GUEST_TESTS,$(KERNEL)) | $(SUM)
 
 # Minutes for each kernel: "make check" has time for one, check-kmod for all.
 CHECK_KMOD_KERNEL := 6.1
 
-# With the module loaded: its own tests, and of the kernel's those of what it
-# does for the library, which run without it too.
+# With the module loaded: its own tests, and of the others those of what it does
+# for the library and ktc-proxy, which run without it too.
 WITH_MODULE_TESTS = $(KMOD_TESTS) $(filter $(addprefix $(O)/kernel/,\
-	leave_test move_test relay_test unload_test),$(KERNEL_TESTS))
+	leave_test move_test relay_test unload_test),$(KERNEL_TESTS)) \
+	$(if $(filter $(PROXY_KERNEL),$(1)),$(PROXY_SHORT))
 module = build/kmod/$(1)/kmod/ktlsclient.ko
 run-kmod-tests = tools/dev/vm-tests -k $(1) -m $(call module,$(1)) \
-	$(WITH_MODULE_TESTS)
+	$(call WITH_MODULE_TESTS,$(1))
 
 kmods:
 	@$(foreach k,$(KMOD_KERNELS),$(MAKE) kmod KERNEL=$(k) >&2 &&) true
@@ -333,10 +339,16 @@ check-upstream:
 	@$(MAKE) kmod KERNEL=uml >&2
 	@$(RUN_TESTS) -t 900 selftests/vm/upstream | $(SUM)
 
+# Here, and beside each other in two guests, with the module and without it.
 check-proxy:
+	@tools/dev/setup check
 	@tools/dev/setup proxy
 	@$(MAKE) $(JOBS) lib tools $(MKCERTS)
-	@$(RUN_TESTS) -t 600 $(PROXY_TESTS) | $(SUM)
+	@$(MAKE) kmod KERNEL=$(PROXY_KERNEL) >&2
+	@{ $(RUN_TESTS) -t 600 $(PROXY_TESTS); tools/dev/at-once \
+	'tools/dev/vm-tests -k $(PROXY_KERNEL) $(PROXY_GUEST)' \
+	'tools/dev/vm-tests -k $(PROXY_KERNEL) \
+	-m $(call module,$(PROXY_KERNEL)) $(PROXY_GUEST)'; } | $(SUM)
 
 check-asan check-ubsan check-tsan: check-%:
 	@$(MAKE) O=build/$* SAN=$(san-$*) check-san-run
@@ -372,6 +384,11 @@ bench-proxy:
 	@tools/dev/setup proxy
 	@$(MAKE) $(JOBS) lib tools $(MKCERTS)
 	@selftests/e2e/proxy-bench.sh $(PROXY_BENCH)
+
+bench-proxy-vm:
+	@tools/dev/setup proxy
+	@$(MAKE) $(JOBS) lib tools $(MKCERTS)
+	@BENCH_KERNEL=$(KERNEL) selftests/e2e/proxy-bench-vm.sh $(PROXY_BENCH)
 
 style:
 	@tools/dev/setup style
@@ -504,6 +521,8 @@ clean:
 #: bench-relay        what a relay costs, in a VM; KERNEL=, after make kmod
 #: bench-proxy        ktc-proxy beside nginx, haproxy and stunnel; options in
 #:                    PROXY_BENCH="--rounds 5 ..."
+#: bench-proxy-vm     the same in instructions, with kernel TLS, in a VM;
+#:                    KERNEL=, after make kmod
 #: check              all tests, here and in VMs (kernels 6.1 and 7.3; those of
 #:                    the module on 6.1)
 #: check-native       only those that need no VM
@@ -512,7 +531,8 @@ clean:
 #: check-debug-kernel the same on a kernel that looks for faults (User Mode
 #:                    Linux with KASAN, lockdep and others; built once)
 #: check-upstream     the kernel's test of kTLS, with and without the module
-#: check-proxy        ktc-proxy with real clients and servers, the long ones too
+#: check-proxy        ktc-proxy with real clients and servers, the long ones
+#:                    too, here and in VMs
 #: check-asan         unit and fault tests under AddressSanitizer and
 #:                    UndefinedBehaviorSanitizer
 #: check-ubsan        the same under the latter alone

@@ -104,7 +104,7 @@ struct setup {
 	size_t out_len;
 	size_t out_sent;
 	uint64_t tickets_until_us;	/* kernel plane: SSL goes then */
-	uint64_t weigh_from;		/* its weight at the last abandoned move */
+	uint64_t weigh_from;		/* weight at the last aborted move */
 	/* while the kernel is at it: secrets */
 	struct handover handover;
 	struct ktcm_attach attach;

@@ -17,7 +17,8 @@ usage()
 	usage: selftests/e2e/proxy-bench.sh [option]...
 
 	  --rounds N      each proxy in turn, N times (5)
-	  --peers LIST    of nginx haproxy stunnel ours (all)
+	  --peers LIST    of nginx haproxy stunnel ours ours-PLANE
+	                  ours-PLANE-module (the first four)
 	  --parts LIST    of conn12 conn13 paced bulk idle (all)
 	  --count N       connections of a measurement (4000)
 	  --at-once N     of them at a time (32)
@@ -148,6 +149,15 @@ resumed()
 		END { printf "%.2f\n", 100 * n / NR }'
 }
 
+# all_of SCALE RATE FACT: with one CPU, which is never idle while this goes on,
+# the time of one is what everybody's work on it takes: the client's and the
+# origin's, who are the same for all, and that of kernel threads
+all_of()
+{
+	[ -z "$on_proxy_cpu" ] || return 0
+	fact "$3" "$(awk "BEGIN { print $1 / $(json "$2") }")"
+}
+
 # conn VERSION: connections as fast as they go
 conn()
 {
@@ -161,6 +171,7 @@ conn()
 	fact "per_s_$tag" "$(json connections_per_s)"
 	fact "cpu_us_$tag" "$(json cpu_us_per_connection)"
 	fact "resumed_$tag" "$(resumed "$1" "$count")"
+	all_of 1e6 connections_per_s "all_us_$tag"
 }
 
 # A connection every so often, whether the last is over or not.
@@ -178,10 +189,12 @@ bulk()
 		--path /big --cpu-of "$peer_pids"
 	fact down_s_gb "$(json cpu_s_per_gb)"
 	fact down_mb_s "$(json bytes_per_s)"
+	all_of 1e9 bytes_per_s all_down_s_gb
 	run_load get "127.0.0.1:$peer_port" -c $streams -n $streams \
 		--up "$bulk" --cpu-of "$peer_pids"
 	fact up_s_gb "$(json cpu_s_per_gb)"
 	fact up_mb_s "$(json bytes_per_s)"
+	all_of 1e9 bytes_per_s all_up_s_gb
 }
 
 is_held()

@@ -167,6 +167,35 @@ need_metrics()
 	command -v curl >/dev/null || skip "no curl here"
 }
 
+# --- where a test runs ------------------------------------------------------
+
+# A guest is emulated and has no time for what it cannot show better: a test in
+# which no record plane matters is for the native run, one in which the module
+# does not matter for the guest without it.
+need_native()
+{
+	[ "${KTC_TEST_LANE-}" != vm ] ||
+		skip "no kernel plane matters: the native run shows it"
+}
+
+need_no_module()
+{
+	[ -z "${KTC_TEST_MODULE-}" ] || skip "the run without the module shows it"
+}
+
+# need_plane never|auto|always
+need_plane()
+{
+	case $1 in
+	never) need_native ;;
+	*) need_ktls ;;
+	esac
+}
+
+# What tests that leave the plane open say: the kernel's in a guest
+some_plane=auto
+[ "${KTC_TEST_LANE-}" != vm ] || some_plane=always
+
 # --- servers that speak TLS -------------------------------------------------
 
 # start_bytes OPTION...: ktc-load serve over TLS, which ends each direction as

@@ -3,10 +3,13 @@
 #
 # The proxies that proxy-bench.sh holds against each other: how each is
 # configured, started and stopped. All verify chain and name, all resume, all
-# have one thread. Sourced after lib.sh; POSIX sh and the tools of busybox.
+# have one thread. Ours is "ours", "ours-PLANE" or "ours-PLANE-module": with the
+# kernel module, whose file is in KTC_BENCH_MODULE, inserted for as long as it
+# runs. Sourced after lib.sh; POSIX sh and the tools of busybox.
 
 peer_pids=
 peer_port=
+peer_module=
 
 # peer_version NAME: one line, or nothing when it is not here
 peer_version()
@@ -15,6 +18,10 @@ peer_version()
 	nginx) nginx -v 2>&1 | sed 's/.*: //' ;;
 	haproxy) haproxy -v 2>/dev/null | sed -n '1s/ [0-9/]* - .*//p' ;;
 	stunnel) stunnel -version 2>&1 | sed -n 's/ on .*//; /^stunnel/p' ;;
+	ours*-module)
+		[ -z "${KTC_BENCH_MODULE-}" ] ||
+			"$build/ktc-proxy" --version 2>/dev/null
+		;;
 	ours*) "$build/ktc-proxy" --version 2>/dev/null ;;
 	esac
 }
@@ -117,6 +124,7 @@ peer_command()
 	ours*)
 		plane=${1#ours}
 		plane=${plane#-}
+		plane=${plane%-module}
 		command="${KTC_PROXY:-$build/ktc-proxy} --listen 127.0.0.1:$2
 			--to 127.0.0.1:$3 $ours_options
 			--plane ${plane:-never}"
@@ -148,6 +156,12 @@ peer_start()
 	mkdir -p "$dir/peer"
 	peer_port=$(free_port)
 	peer_command "$1" "$peer_port" "$2"
+	case $1 in
+	*-module)
+		insmod "$KTC_BENCH_MODULE" || die "$KTC_BENCH_MODULE: refused"
+		peer_module=ktlsclient
+		;;
+	esac
 	# shellcheck disable=SC2086 # words
 	$on_proxy_cpu $command >"$dir/peer/out" 2>&1 </dev/null &
 	peer_pid=$!
@@ -173,6 +187,9 @@ peer_stop()
 		kill -KILL "$pid" 2>/dev/null || true
 	done
 	wait "$peer_pid" 2>/dev/null || true
+	[ -z "$peer_module" ] || await rmmod "$peer_module" 2>/dev/null ||
+		die "$peer_module is still in use"
+	peer_module=
 }
 
 # PSS in kB of all its processes

@@ -150,11 +150,15 @@ END {
 	if ("per_s_13" in known) {
 		row("per_s_13", "TLS 1.3 connections", "1/s", 1, 1)
 		row("cpu_us_13", "TLS 1.3 CPU", "us/conn", 0, 1)
+		if ("all_us_13" in known)
+			row("all_us_13", "TLS 1.3 CPU of all", "us/conn", 0, 1)
 		row("resumed_13", "TLS 1.3 resumed", "%", 1, 1)
 	}
 	if ("per_s_12" in known) {
 		row("per_s_12", "TLS 1.2 connections", "1/s", 1, 1)
 		row("cpu_us_12", "TLS 1.2 CPU", "us/conn", 0, 1)
+		if ("all_us_12" in known)
+			row("all_us_12", "TLS 1.2 CPU of all", "us/conn", 0, 1)
 		row("resumed_12", "TLS 1.2 resumed", "%", 1, 1)
 	}
 	if ("p99_us" in known) {
@@ -164,6 +168,11 @@ END {
 	if ("down_s_gb" in known) {
 		row("down_s_gb", "download CPU", "s/GB", 0, 1)
 		row("up_s_gb", "upload CPU", "s/GB", 0, 1)
+		if ("all_down_s_gb" in known) {
+			row("all_down_s_gb", "download CPU of all", "s/GB",
+			    0, 1)
+			row("all_up_s_gb", "upload CPU of all", "s/GB", 0, 1)
+		}
 		row("down_mb_s", "download", "MB/s", 1, 1e-6)
 		row("up_mb_s", "upload", "MB/s", 1, 1e-6)
 	}
