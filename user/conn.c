@@ -388,18 +388,22 @@ static bool conn_arm(struct ktc_conn *conn)
 
 /*
  * auto: once a connection has carried enough, offload pays. What waits to be
- * sent counts: a relay can have all of a stream queued, its end with it, before
- * the first of it is out.
+ * sent counts, the first time: a relay can have all of a stream queued, its end
+ * with it, before the first of it is out.
  */
 static void conn_weigh(struct ktc_conn *conn)
 {
-	uint64_t bytes = conn_weight(conn);
+	uint64_t bytes = conn_carried(conn);
 
 	if (conn->policy != KTC_POLICY_AUTO || conn->state != CONN_OPEN ||
 	    conn->why[KTC_TX] != KTC_WHY_NOT_YET || conn->eof ||
 	    conn->closing_asked || conn->detach || conn->tx_over)
 		return;
-	if (bytes - conn->setup->weigh_from >= conn->client->config.auto_bytes)
+	if (conn->setup->weigh_from)
+		bytes -= conn->setup->weigh_from - 1;
+	else
+		bytes += conn->queued;
+	if (bytes >= conn->client->config.auto_bytes)
 		move_start(conn);
 }
 

@@ -104,7 +104,7 @@ struct setup {
 	size_t out_len;
 	size_t out_sent;
 	uint64_t tickets_until_us;	/* kernel plane: SSL goes then */
-	uint64_t weigh_from;		/* weight at the last aborted move */
+	uint64_t weigh_from;		/* 1 + carried at an aborted move */
 	/* while the kernel is at it: secrets */
 	struct handover handover;
 	struct ktcm_attach attach;
@@ -233,10 +233,9 @@ void conn_set_state(struct ktc_conn *conn, enum conn_state state);
 void conn_set_deadline(struct ktc_conn *conn, uint64_t ms);
 /* The kernel's records under the present key join the others. */
 void conn_count_records(struct ktc_conn *conn, int dir);
-/* auto: bytes carried, and to be carried; it never sinks. */
-static inline uint64_t conn_weight(const struct ktc_conn *conn)
+static inline uint64_t conn_carried(const struct ktc_conn *conn)
 {
-	return conn->bytes[KTC_RX] + conn->bytes[KTC_TX] + conn->queued;
+	return conn->bytes[KTC_RX] + conn->bytes[KTC_TX];
 }
 
 /* KeyUpdate is possible on the connection's plane. */

@@ -6,8 +6,8 @@
  * eventfd that the ring reads.
  *
  * A connection that found the ring full is put on the again list and pumped
- * once more in the next round; one that found no receive buffer waits on the
- * starved list until a buffer comes back.
+ * once more in the next round; one whose receive found no buffer with the
+ * kernel waits on the starved list until there are some.
  */
 #include "loop.h"
 
@@ -141,13 +141,17 @@ static void loop_feed_starved(struct ktc_loop *loop)
 	uint32_t buffers = loop->ring.nr_bufs - loop->ring.bufs_out;
 	struct ktc_conn *conn;
 
-	ring_buf_fill(&loop->ring, loop->nr_starved);
-	loop->nr_starved = 0;
+	ring_buf_fill(&loop->ring);
 	while (buffers-- && (conn = loop->starved)) {
 		loop->starved = conn->next_starved;
 		conn->on_starved = false;
 		loop_again(loop, conn);
 	}
+}
+
+static bool loop_can_feed(const struct ktc_loop *loop)
+{
+	return loop->starved && loop->ring.bufs_out < loop->ring.nr_bufs;
 }
 
 static void loop_run_again(struct ktc_loop *loop)
@@ -481,12 +485,13 @@ static int loop_round(struct ktc_loop *loop, int timeout_ms)
 {
 	int err;
 
+	ring_buf_adapt(&loop->ring, loop->nr_starved);
+	loop->nr_starved = 0;
 	loop_run_again(loop);
 	loop_arm_wake(loop);
 	loop_arm_timer(loop);
 	/* nobody waits while there is something to do */
-	if (loop->events.head || loop->again ||
-	    (loop->starved && loop->ring.bufs_out < loop->ring.nr_bufs))
+	if (loop->events.head || loop->again || loop_can_feed(loop))
 		timeout_ms = 0;
 	err = ring_submit(&loop->ring, timeout_ms);
 	if (err)
@@ -500,7 +505,8 @@ static int loop_round(struct ktc_loop *loop, int timeout_ms)
 static bool loop_has_work(const struct ktc_loop *loop)
 {
 	return !loop->ring.guest &&
-	       (loop->again || io_uring_sq_ready(loop->ring.u));
+	       (loop->again || loop_can_feed(loop) ||
+		io_uring_sq_ready(loop->ring.u));
 }
 
 /*

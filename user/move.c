@@ -75,7 +75,7 @@ void move_abandon(struct ktc_conn *conn, enum ktc_reason why)
 	if (conn->move != MOVE_QUIET)
 		return;
 	/* not again at once: it was the peer that did not let us */
-	conn->setup->weigh_from = conn_weight(conn);
+	conn->setup->weigh_from = conn_carried(conn) + 1;
 	move_end(conn, why);
 }
 

@@ -130,9 +130,11 @@ static CRYPTO_ONCE method_once = CRYPTO_ONCE_STATIC_INIT;
 
 static void method_init(void)
 {
-	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK,
-				     "ktlsclient");
+	int type = BIO_get_new_index();
+	BIO_METHOD *m = NULL;
 
+	if (type > 0)
+		m = BIO_meth_new(type | BIO_TYPE_SOURCE_SINK, "ktlsclient");
 	if (m && (!BIO_meth_set_read(m, bio_read) ||
 		  !BIO_meth_set_write(m, bio_write) ||
 		  !BIO_meth_set_ctrl(m, bio_ctrl))) {
@@ -142,7 +144,7 @@ static void method_init(void)
 	method = m;
 }
 
-BIO *ossl_bio_new(struct ossl_bio *b, struct bio_pool *pool)
+struct bio_st *ossl_bio_new(struct ossl_bio *b, struct bio_pool *pool)
 {
 	BIO *bio;
 
@@ -213,4 +215,5 @@ void ossl_bio_done(struct ossl_bio *b)
 void ossl_bio_drop(struct ossl_bio *b)
 {
 	buf_put(b->pool, &b->out[b->writing]);
+	b->no_memory = false;
 }

@@ -7,11 +7,11 @@
 #ifndef KTC_OSSL_BIO_H
 #define KTC_OSSL_BIO_H
 
-#include <openssl/types.h>
-
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct bio_st;	/* a BIO */
 
 /* Large buffers that were used before, the last one first. One thread's. */
 struct bio_pool {
@@ -39,7 +39,7 @@ struct ossl_bio {
 };
 
 /* The BIO, for reading and writing; NULL: no memory. b must outlive it. */
-BIO *ossl_bio_new(struct ossl_bio *b, struct bio_pool *pool);
+struct bio_st *ossl_bio_new(struct ossl_bio *b, struct bio_pool *pool);
 /* The buffers of one that is gone, or never was: b is zeroed then. */
 void ossl_bio_fini(struct ossl_bio *b);
 

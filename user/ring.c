@@ -70,7 +70,7 @@ static int ring_buffers(struct ring *ring, uint32_t count)
 		ring->spare[ring->nr_spare] = count - 1 - ring->nr_spare;
 		ring->nr_spare++;
 	}
-	ring_buf_fill(ring, 0);
+	ring_buf_fill(ring);
 	return 0;
 }
 
@@ -200,15 +200,11 @@ int ring_submit(struct ring *ring, int timeout_ms)
 	return ret < 0 ? ret : 0;
 }
 
-void ring_buf_fill(struct ring *ring, uint32_t starved)
+void ring_buf_fill(struct ring *ring)
 {
 	uint32_t with_kernel = ring->nr_bufs - ring->bufs_out - ring->nr_spare;
-	uint32_t warm = MIN(LIMIT_WARM_BUFFERS, ring->nr_bufs);
 	int n = 0;
 
-	/* up at once, down slowly */
-	ring->fill -= (ring->fill - warm + 63) / 64;
-	ring->fill = MAX(ring->fill, MIN(starved * 4ull, ring->nr_bufs));
 	for (; ring->nr_spare && with_kernel < ring->fill; with_kernel++) {
 		uint32_t bid = ring->spare[--ring->nr_spare];
 
@@ -220,8 +216,21 @@ void ring_buf_fill(struct ring *ring, uint32_t starved)
 	io_uring_buf_ring_advance(ring->br, n);
 }
 
+void ring_buf_adapt(struct ring *ring, uint32_t starved)
+{
+	uint32_t warm = MIN(LIMIT_WARM_BUFFERS, ring->nr_bufs);
+
+	/* up at once, down slowly */
+	ring->fill -= (ring->fill - warm + 63) / 64;
+	ring->fill = MAX(ring->fill, MIN(starved * 4ull, ring->nr_bufs));
+	ring_buf_fill(ring);
+}
+
 void ring_buf_give(struct ring *ring, uint32_t bid)
 {
+	/* a caller's double release must not become our overflow */
+	if (!ring->bufs_out || ring->nr_spare == ring->nr_bufs)
+		return;
 	ring->spare[ring->nr_spare++] = bid;
 	ring->bufs_out--;
 }

@@ -102,10 +102,15 @@ static inline uint8_t *ring_shadow(const struct ring *ring, uint32_t bid)
 /* The buffer is free again. */
 void ring_buf_give(struct ring *ring, uint32_t bid);
 /*
- * The kernel takes buffers in the order it was given them. It gets few at a
+ * The kernel takes buffers in the order it was given them. It has few at a
  * time, those used last: they, and their shadows, are in the processor's
- * cache. So many receives have just found none: for a while it gets more.
+ * cache. This gives it what is missing.
  */
-void ring_buf_fill(struct ring *ring, uint32_t starved);
+void ring_buf_fill(struct ring *ring);
+/*
+ * Once a round: so many receives have found no buffer since the last one. For a
+ * while the kernel gets more.
+ */
+void ring_buf_adapt(struct ring *ring, uint32_t starved);
 
 #endif /* KTC_RING_H */

@@ -245,12 +245,12 @@ TEST_F(ring, every_buffer_is_there_once_and_again_when_given_back)
 		EXPECT_EQ(-ENOBUFS, receive(&self->ring, self->fd[0], &len));
 		/* one comes back: that one is used next */
 		ring_buf_give(&self->ring, 2);
-		ring_buf_fill(&self->ring, 1);
+		ring_buf_fill(&self->ring);
 		EXPECT_EQ(2, receive(&self->ring, self->fd[0], &len));
 		EXPECT_EQ('x', *ring_buf(&self->ring, 2));
 		for (i = 0; i < BUFFERS; i++)
 			ring_buf_give(&self->ring, BUFFERS - 1 - i);
-		ring_buf_fill(&self->ring, 0);
+		ring_buf_fill(&self->ring);
 		EXPECT_EQ(0, self->ring.bufs_out);
 	}
 }
@@ -293,25 +293,25 @@ TEST(few_buffers_are_used_again_and_again_more_when_some_find_none)
 		used += !seen[bid[0]];
 		seen[bid[0]] = true;
 		ring_buf_give(&ring, bid[0]);
-		ring_buf_fill(&ring, 0);
+		ring_buf_adapt(&ring, 0);
 	}
 	EXPECT_EQ(WARM, used);
 	ASSERT_EQ(WARM, receive_all(&ring, fd, bid));
 	give_all(&ring, bid, WARM);
 	/* ten found none; then a thousand, and there are not so many */
-	ring_buf_fill(&ring, 10);
+	ring_buf_adapt(&ring, 10);
 	ASSERT_EQ(40, receive_all(&ring, fd, bid));
 	give_all(&ring, bid, 40);
-	ring_buf_fill(&ring, 1000);
+	ring_buf_adapt(&ring, 1000);
 	ASSERT_EQ(MANY, receive_all(&ring, fd, bid));
 	EXPECT_EQ(MANY, ring.bufs_out);
 	give_all(&ring, bid, MANY);
 	/* nobody has gone without for long: few again */
 	for (i = 0; i < 2 * MANY; i++)
-		ring_buf_fill(&ring, 0);
+		ring_buf_adapt(&ring, 0);
 	n = receive_all(&ring, fd, bid);
 	give_all(&ring, bid, n);
-	ring_buf_fill(&ring, 0);
+	ring_buf_adapt(&ring, 0);
 	EXPECT_EQ(WARM, receive_all(&ring, fd, bid));
 	ring_fini(&ring);
 	(void)close(fd[0]);
