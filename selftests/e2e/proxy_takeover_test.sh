@@ -191,7 +191,7 @@ restart_is_known()
 }
 
 # The old one has clients to serve yet, but no more use for its places: TCP
-# and unix sockets, metrics, the control socket.
+# and unix sockets, metrics, the control socket; nor for its sessions.
 test_restart_while_the_old_one_drains()
 {
 	need_metrics
@@ -199,14 +199,18 @@ test_restart_while_the_old_one_drains()
 	tcp) place=127.0.0.1:$(free_port) ;;
 	unix) place=unix:$dir/place ;;
 	esac
-	start_first --listen "$place" --plane never
+	head -c 32 /dev/urandom >"$dir/key"
+	chmod 600 "$dir/key"
+	start_first --listen "$place" --plane never \
+		--tickets "$dir/sessions" --key-file "$dir/key"
 	proxy_port=${place#*:}
 	[ "$1" = tcp ] || proxy_port=
 	in_background flow "$load" echo "$place" -c 4 -d 280s --half-close
 	await_s 20 metric_is 4 upstream_connections || fail "no clients"
 	kill -TERM "$proxy_pid"
 	await has_line '"event": "draining"' "$proxy_log" || fail "no drain"
-	restart --listen "$place"
+	restart --listen "$place" --tickets "$dir/sessions" \
+		--key-file "$dir/key"
 	has_line '"event": "started"' "$dir/next.err" || {
 		cat "$dir/next.err" "$proxy_log" >&2
 		fail "no start beside one that drains"
@@ -214,6 +218,8 @@ test_restart_while_the_old_one_drains()
 	"$load" echo "$place" -n 4 -b 10k --half-close >"$dir/json" ||
 		fail "a new client"
 	expect_metric 4 clients_accepted_total
+	has_line '"event": "tickets_loaded".*"sessions": [1-9]' \
+		"$dir/next.err" || fail "its sessions stayed with the old one"
 	"$proxy" --status --control "$dir/control" >"$dir/status" ||
 		fail "no status"
 	kill -0 "$proxy_pid" 2>/dev/null || fail "the old one left its clients"

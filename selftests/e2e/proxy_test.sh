@@ -302,6 +302,24 @@ test_unix_socket()
 	expect "mode" 600 "$(stat -c %a "$dir/socket")"
 }
 
+# All threads accept at one socket, and all leave it at once: none may be held
+# up there by a flag that another one has taken back.
+test_threads_share_a_unix_socket()
+{
+	need_native
+	start_bytes
+	round=0
+	while [ "$round" -lt 10 ]; do
+		round=$((round + 1))
+		start_proxy --listen "unix:$dir/socket" --threads 6 \
+			--to "127.0.0.1:$tls_port"
+		"$load" echo "unix:$dir/socket" -c 6 -n 12 -b 1k >"$dir/json" ||
+			fail "clients"
+		expect "served" 12 "$(json "done")"
+		stop_proxy
+	done
+}
+
 # Its own count, and the origin's log. TLS 1.2 has its tickets from handshakes,
 # 1.3 from records after them.
 test_connections_are_resumed()
@@ -319,8 +337,8 @@ test_connections_are_resumed()
 }
 
 # The origin takes connections and says nothing. A client that gives up is
-# noticed meanwhile; one that has only ended its stream is served when the
-# origin speaks again.
+# noticed meanwhile, if it has left no bytes that may be its last word; one that
+# has only ended its stream is served when the origin speaks again.
 test_clients_that_leave_before_there_is_a_connection()
 {
 	need_metrics
@@ -331,7 +349,7 @@ test_clients_that_leave_before_there_is_a_connection()
 	in_background patient "$load" echo "unix:$dir/socket" -c 3 -n 3 \
 		-b 1k --half-close --timeout 60s
 	in_background leaving "$load" echo "unix:$dir/socket" -c 4 -n 4 \
-		-b 1k --half-close --timeout 60s
+		--down 1k --wait-eof --timeout 60s
 	await_s 20 metric_is 7 upstream_connections || fail "no connections"
 	kill -KILL "$leaving_pid"
 	expect_metric 4 clients_ended_total 'reason="client"'
@@ -407,7 +425,7 @@ run_tests \
 	test_origin_that_never_reads \
 	test_clients_without_header_are_cut \
 	test_origin_is_told_the_client:v1 test_origin_is_told_the_client:v2 \
-	test_unix_socket \
+	test_unix_socket test_threads_share_a_unix_socket \
 	test_connections_are_resumed:1.2 test_connections_are_resumed:1.3 \
 	test_clients_that_leave_before_there_is_a_connection \
 	test_sigterm_drains:never test_sigterm_drains:always \

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -124,14 +125,11 @@ void acceptor_set_post(struct acceptor *acceptor, struct post *post)
  * was us, and our accept was cancelled before it came to it, nobody knows of
  * the client before the next one comes.
  */
-static void sweep(struct acceptor *acceptor)
+static void sweep_queue(struct acceptor *acceptor)
 {
 	bool share = acceptor->rest == ACCEPTOR_SHARE;
-	int flags = fcntl(acceptor->fd, F_GETFL);
 	int fd, n;
 
-	if (flags < 0 || fcntl(acceptor->fd, F_SETFL, flags | O_NONBLOCK))
-		return;
 	for (n = 0; n < SWEEP_MAX; n++) {
 		if (share && !room_left(acceptor->post))
 			break; /* theirs: they have room of their own */
@@ -143,8 +141,26 @@ static void sweep(struct acceptor *acceptor)
 		else
 			link_refuse(acceptor->post, fd);
 	}
-	/* a successor's too; it has just been set */
-	(void)fcntl(acceptor->fd, F_SETFL, flags);
+}
+
+/*
+ * O_NONBLOCK is the socket's, whoever holds it: other workers, where there is
+ * one for all, and a successor. So one sweeps at a time and leaves the flag as
+ * it was.
+ */
+static void sweep(struct acceptor *acceptor)
+{
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	int flags;
+
+	pthread_mutex_lock(&one);
+	flags = fcntl(acceptor->fd, F_GETFL);
+	if (flags >= 0 &&
+	    !fcntl(acceptor->fd, F_SETFL, flags | O_NONBLOCK)) {
+		sweep_queue(acceptor);
+		(void)fcntl(acceptor->fd, F_SETFL, flags); /* just set */
+	}
+	pthread_mutex_unlock(&one);
 }
 
 static void acceptor_free(struct acceptor *acceptor)

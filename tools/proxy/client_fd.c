@@ -53,8 +53,13 @@ bool client_fd_is_gone(int fd)
 {
 	/* POLLERR and POLLHUP are always told */
 	struct pollfd poll_fd = { .fd = fd };
+	int unread;
 
-	return poll(&poll_fd, 1, 0) == 1;
+	if (poll(&poll_fd, 1, 0) != 1)
+		return false;
+	/* a unix socket's peer may have closed after its last word */
+	return poll_fd.revents & POLLERR || ioctl(fd, FIONREAD, &unread) ||
+	       !unread;
 }
 
 /* A connection that was reset goes on counting what it never sent. */

@@ -238,6 +238,7 @@ static void check_places(struct config_build *build)
 			complain(build, a, "listen",
 				 "\"%s\" is the control socket",
 				 a->listen.text);
+		/* a place is known by its text: two of port 0 are one */
 		for (b = config->listeners; b < a; b++)
 			if (b->listen.text &&
 			    config_place_same(&a->listen, &b->listen))

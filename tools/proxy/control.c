@@ -7,9 +7,10 @@
  *	yield		"yielded", when the process drains and has left its
  *			places, or "serving": then it keeps them
  *
- * Answered by the main thread, which waits
- * for the client no longer than TIMEOUT_S for each read and write: it is one
- * of our own user's or root's, who could stop us anyhow.
+ * Answered by the main thread, which waits for the client no longer than
+ * TIMEOUT_S for each read and write, and for workers that are to leave their
+ * places about as long: whoever asks is of our own user's or root's, who could
+ * stop us anyhow.
  */
 #include "control.h"
 
@@ -235,6 +236,9 @@ void control_ask_room(const char *path)
 	else
 		log_event(CONFIG_WARN, "predecessor_serves",
 			  LOG_S("control", path),
-			  LOG_S("why", "a process there does not drain; "
-				       "--takeover would succeed it"));
+			  LOG_S("why", *line ? "a process there keeps its "
+					       "places; --takeover would "
+					       "succeed it" :
+					       "a process there does not "
+					       "answer"));
 }

@@ -371,15 +371,26 @@ void proxy_stop(struct proxy *proxy)
 		stop(proxy);
 }
 
+/* Once; a successor has them all. */
+static void save_tickets(struct proxy *proxy)
+{
+	if (!proxy->left && !proxy->saved)
+		generation_save_tickets(proxy->generation);
+	proxy->saved = true;
+}
+
 bool proxy_yield(struct proxy *proxy)
 {
 	struct pollfd box = { proxy->box.fd, POLLIN, 0 };
 
 	if (proxy->state < PROXY_DRAINING)
 		return false;
-	/* who has failed does not answer: its acceptors are gone as well */
 	while (proxy->answers && poll(&box, 1, YIELD_MS) == 1)
 		proxy_mail(proxy);
+	if (proxy->answers)
+		return false; /* a worker is stuck: its sockets are open */
+	/* for who comes; what is made from now on, we have no use for */
+	save_tickets(proxy);
 	log_event(CONFIG_INFO, "yielded",
 		  LOG_S("why", "another process starts in our place"));
 	admin_stop(proxy->admin);
@@ -468,8 +479,12 @@ static void take_mail(struct proxy *proxy)
 			proxy->idle++;
 			break;
 		case MAIL_DRAINING:
-			if (!--proxy->answers)
+			if (!--proxy->answers) {
 				generation_leave_places(proxy->generation);
+				/* drained in the middle of a reload */
+				if (proxy->old)
+					generation_leave_places(proxy->old);
+			}
 			break;
 		case MAIL_ENDED:
 			worker_over(proxy, mail->worker, mail->err);
@@ -517,9 +532,8 @@ int proxy_end(struct proxy *proxy)
 	takeover_new_end(proxy->from);
 	if (proxy->metrics_fd >= 0)
 		(void)close(proxy->metrics_fd); /* it only listened */
-	/* a successor has them all */
-	if (proxy->state == PROXY_OVER && !proxy->left)
-		generation_save_tickets(proxy->generation);
+	if (proxy->state == PROXY_OVER)
+		save_tickets(proxy);
 	generation_retire(proxy->old);
 	generation_retire(proxy->generation);
 	if (proxy->box.fd >= 0)

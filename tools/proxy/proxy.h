@@ -61,6 +61,7 @@ enum proxy_state {
  * @started_s: unix time
  * @reload_again: a SIGHUP came during a reload
  * @left: a successor has had what there was to have
+ * @saved: the sessions are in their files
  * @cut_off: a client was not let finish, or a worker failed
  */
 struct proxy {
@@ -90,6 +91,7 @@ struct proxy {
 	uint64_t started_s;
 	bool reload_again;
 	bool left;
+	bool saved;
 	bool cut_off;
 };
 
