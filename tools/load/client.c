@@ -222,16 +222,21 @@ static int begin_those_due(struct client *c, uint64_t now)
 	return 0;
 }
 
-static int end_phase(struct client *c, uint64_t now)
+static int end_phase(struct client *c)
 {
+	int err;
+
+	/* waits for the processes to rest: the time begins after that */
+	err = c->opts->warmup ? cpu_settled(c->procs, &c->cpu_ns)
+			      : cpu_now(c->procs, &c->cpu_ns);
 	c->begun = 0;
 	c->over = 0;
 	c->phase = MEASURED;
-	c->sums.begin_ns = now;
+	c->sums.begin_ns = now_ns();
 	if (c->opts->duration_ms)
-		c->stop_ns = now + c->opts->duration_ms * NS_PER_MS;
-	return c->opts->warmup ? cpu_settled(c->procs, &c->cpu_ns)
-			       : cpu_now(c->procs, &c->cpu_ns);
+		c->stop_ns = c->sums.begin_ns + c->opts->duration_ms *
+							NS_PER_MS;
+	return err;
 }
 
 /* all held ones have another exchange and close */
@@ -316,7 +321,7 @@ static bool is_over(struct client *c, uint64_t now, int *err)
 
 	*err = 0;
 	if (c->phase == WARM_UP && c->over >= c->opts->warmup)
-		*err = end_phase(c, now);
+		*err = end_phase(c);
 	else if (c->phase == MEASURED && no_more && c->plan->keep &&
 		 c->over + c->kept == c->begun)
 		*err = hold(c, now);
@@ -384,6 +389,7 @@ static int loop(struct client *c)
 		err = look(c, now);
 		if (err || is_over(c, now, &err) || err)
 			break;
+		now = now_ns(); /* a phase that ends takes its time */
 		err = begin_those_due(c, now);
 		if (err)
 			break;
@@ -460,7 +466,7 @@ int client_run(const struct options *opts, const struct conn_plan *plan,
 	c->signal_fd = -1;
 	err = set_up(c);
 	if (!err && !opts->warmup)
-		err = end_phase(c, now_ns());
+		err = end_phase(c);
 	if (!err)
 		err = loop(c);
 	c->sums.end_ns = now_ns();
