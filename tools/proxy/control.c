@@ -8,8 +8,8 @@
  *			places, or "serving": then it keeps them
  *
  * Answered by the main thread, which waits for the client no longer than
- * TIMEOUT_S for each read and write, and for workers that are to leave their
- * places about as long: whoever asks is of our own user's or root's, who could
+ * TIMEOUT_S for each read and write, and some seconds for workers that are to
+ * leave their places: whoever asks is of our own user's or root's, who could
  * stop us anyhow.
  */
 #include "control.h"
@@ -34,7 +34,7 @@
 /* a successor has more to do between two messages */
 #define SUCCESSOR_TIMEOUT_S 10
 /* one that drains first has its workers stop to accept */
-#define YIELD_TIMEOUT_S 5
+#define YIELD_TIMEOUT_S 10
 #define LINE_MAX_LEN 64
 
 static const char yielded[] = "yielded\n";

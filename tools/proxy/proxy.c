@@ -30,8 +30,8 @@
 
 /* how long clients that are cut off may take to go */
 #define STOP_MS 5000
-/* how long workers may take to accept no more */
-#define YIELD_MS 1000
+/* how long workers may take to accept no more; less than the asker waits */
+#define YIELD_MS 8000
 
 /* ----------------------------------------------------------------- start -- */
 
@@ -382,11 +382,13 @@ static void save_tickets(struct proxy *proxy)
 bool proxy_yield(struct proxy *proxy)
 {
 	struct pollfd box = { proxy->box.fd, POLLIN, 0 };
+	uint64_t now_ms = clock_ms(), until_ms = now_ms + YIELD_MS;
 
 	if (proxy->state < PROXY_DRAINING)
 		return false;
-	while (proxy->answers && poll(&box, 1, YIELD_MS) == 1)
-		proxy_mail(proxy);
+	for (; proxy->answers && now_ms < until_ms; now_ms = clock_ms())
+		if (poll(&box, 1, (int)(until_ms - now_ms)) == 1)
+			proxy_mail(proxy);
 	if (proxy->answers)
 		return false; /* a worker is stuck: its sockets are open */
 	/* for who comes; what is made from now on, we have no use for */
