@@ -55,7 +55,7 @@ expect_ended()
 	ended_rc=0
 	wait "$ended_pid" || ended_rc=$?
 	[ "$ended_rc" = "$2" ] || {
-		cat "$dir/$1.err" >&2
+		cat "$dir/$1.err" "$dir/$1.out" >&2
 		fail "$1: expected exit status $2, got $ended_rc"
 	}
 }

@@ -103,9 +103,12 @@ ssize_t guest_io_send(struct guest_io *io, const uint8_t *buf, size_t len)
 
 int guest_io_shut(struct guest_io *io)
 {
-	if (io->ssl && SSL_shutdown(io->ssl) < 0) {
-		ERR_clear_error();
-		return GUEST_LOST;
+	int rc = io->ssl ? SSL_shutdown(io->ssl) : 0;
+
+	/* a full socket takes no close_notify either */
+	if (rc < 0) {
+		rc = by_ssl(io, rc);
+		return rc ? rc : GUEST_LOST;
 	}
 	return shutdown(io->fd, SHUT_WR) ? GUEST_LOST : 0;
 }

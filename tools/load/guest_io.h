@@ -49,7 +49,7 @@ ssize_t guest_io_recv(struct guest_io *io, uint8_t *buf, size_t len);
 /* bytes, GUEST_AGAIN, GUEST_LOST */
 ssize_t guest_io_send(struct guest_io *io, const uint8_t *buf, size_t len);
 
-/* ends this side's direction: 0 or GUEST_LOST */
+/* ends this side's direction: 0, GUEST_AGAIN, GUEST_LOST */
 int guest_io_shut(struct guest_io *io);
 
 /* goes on with a handshake: 0 when it is done, GUEST_AGAIN, GUEST_LOST */

@@ -95,6 +95,15 @@ static const uint8_t *ready(const struct server *s, struct guest *g,
 	return left ? bytes_at(0, g->sent, len) : NULL;
 }
 
+/* a source ends first, everybody else after the client */
+static bool is_to_end(const struct server *s, struct guest *g)
+{
+	size_t len;
+
+	return !g->shut && (g->eof || s->opts->serve == SERVE_SOURCE) &&
+	       !ready(s, g, &len);
+}
+
 /* 0, or -1: gone */
 static int push(struct server *s, struct guest *g)
 {
@@ -115,12 +124,12 @@ static int push(struct server *s, struct guest *g)
 		if (g->from == g->to)
 			g->from = g->to = 0;
 	}
-	/* a source ends first, everybody else after the client */
-	if (!g->shut && !ready(s, g, &len) &&
-	    (g->eof || s->opts->serve == SERVE_SOURCE)) {
-		if (guest_io_shut(&g->io))
+	if (is_to_end(s, g)) {
+		int rc = guest_io_shut(&g->io);
+
+		if (rc && rc != GUEST_AGAIN)
 			return -1;
-		g->shut = true;
+		g->shut = !rc;
 	}
 	return 0;
 }
@@ -164,7 +173,7 @@ static uint32_t wants(const struct server *s, struct guest *g)
 		return 0;
 	if (!g->eof && (!echo || g->to < BUF_LEN))
 		events |= EPOLLIN;
-	if (g->greeted && ready(s, g, &len))
+	if (g->greeted && (ready(s, g, &len) || is_to_end(s, g)))
 		events |= EPOLLOUT;
 	return events;
 }
