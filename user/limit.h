@@ -95,7 +95,6 @@
 /* loops */
 #define LIMIT_LOOP_CONNS	(1u << 20)
 #define LIMIT_LOOP_ROUNDS	16u	/* of a call, once its time is over */
-#define LIMIT_WARM_BUFFERS	16u	/* receive buffers the kernel has */
 #define LIMIT_LOOP_BUFFERS	32768u
 #define LIMIT_LOOP_ENTRIES	32768u
 #define LIMIT_RING_ENTRIES_MIN	8u

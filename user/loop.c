@@ -6,8 +6,8 @@
  * eventfd that the ring reads.
  *
  * A connection that found the ring full is put on the again list and pumped
- * once more in the next round; one whose receive found no buffer with the
- * kernel waits on the starved list until there are some.
+ * once more in the next round; one that found no receive buffer waits on the
+ * starved list until a buffer comes back.
  */
 #include "loop.h"
 
@@ -101,7 +101,6 @@ void loop_starve(struct ktc_loop *loop, struct ktc_conn *conn)
 	if (conn->on_starved)
 		return;
 	conn->on_starved = true;
-	loop->nr_starved++;
 	conn->next_starved = loop->starved;
 	loop->starved = conn;
 }
@@ -141,7 +140,6 @@ static void loop_feed_starved(struct ktc_loop *loop)
 	uint32_t buffers = loop->ring.nr_bufs - loop->ring.bufs_out;
 	struct ktc_conn *conn;
 
-	ring_buf_fill(&loop->ring);
 	while (buffers-- && (conn = loop->starved)) {
 		loop->starved = conn->next_starved;
 		conn->on_starved = false;
@@ -485,8 +483,6 @@ static int loop_round(struct ktc_loop *loop, int timeout_ms)
 {
 	int err;
 
-	ring_buf_adapt(&loop->ring, loop->nr_starved);
-	loop->nr_starved = 0;
 	loop_run_again(loop);
 	loop_arm_wake(loop);
 	loop_arm_timer(loop);

@@ -53,7 +53,6 @@ struct ktc_loop {
 	uint64_t now_us;		/* of this round */
 	struct ktc_conn *again;		/* found no room in the ring */
 	struct ktc_conn *starved;	/* found no receive buffer */
-	uint32_t nr_starved;		/* so many, since the last round */
 	struct resolver *resolver;	/* made with the first name */
 	int wake_fd;
 	int poll_fd;			/* eventfd of the ring; or -1 */

@@ -48,6 +48,7 @@ static int ring_own(struct ring *ring, uint32_t entries)
 static int ring_buffers(struct ring *ring, uint32_t count)
 {
 	struct io_uring_buf_reg reg = { .ring_entries = count };
+	uint32_t bid;
 	int err;
 
 	ring->br_len = count * sizeof(struct io_uring_buf);
@@ -55,8 +56,7 @@ static int ring_buffers(struct ring *ring, uint32_t count)
 	ring->bufs = sys->map((size_t)count * LIMIT_RECV_BUFFER);
 	/* pages of the shadow are there only once the user plane needs them */
 	ring->shadow = sys->map((size_t)count * RING_SHADOW_LEN);
-	ring->spare = mem_zalloc(count * sizeof(*ring->spare));
-	if (!ring->br || !ring->bufs || !ring->shadow || !ring->spare)
+	if (!ring->br || !ring->bufs || !ring->shadow)
 		return -ENOMEM;
 	reg.ring_addr = (uintptr_t)ring->br;
 	reg.bgid = ring->buf_group;
@@ -65,12 +65,11 @@ static int ring_buffers(struct ring *ring, uint32_t count)
 		return err == -EINVAL ? -KTC_E_UNSUPPORTED : err;
 	io_uring_buf_ring_init(ring->br);
 	ring->nr_bufs = count;
-	ring->fill = MIN(LIMIT_WARM_BUFFERS, count);
-	while (ring->nr_spare < count) {
-		ring->spare[ring->nr_spare] = count - 1 - ring->nr_spare;
-		ring->nr_spare++;
-	}
-	ring_buf_fill(ring);
+	for (bid = 0; bid < count; bid++)
+		io_uring_buf_ring_add(ring->br, ring_buf(ring, bid),
+				      LIMIT_RECV_BUFFER, bid,
+				      io_uring_buf_ring_mask(count), bid);
+	io_uring_buf_ring_advance(ring->br, count);
 	return 0;
 }
 
@@ -116,7 +115,6 @@ void ring_fini(struct ring *ring)
 		sys->unmap(ring->bufs, count * LIMIT_RECV_BUFFER);
 	if (ring->shadow)
 		sys->unmap(ring->shadow, count * RING_SHADOW_LEN);
-	mem_free(ring->spare);
 	memset(ring, 0, sizeof(*ring));
 }
 
@@ -200,37 +198,10 @@ int ring_submit(struct ring *ring, int timeout_ms)
 	return ret < 0 ? ret : 0;
 }
 
-void ring_buf_fill(struct ring *ring)
-{
-	uint32_t with_kernel = ring->nr_bufs - ring->bufs_out - ring->nr_spare;
-	int n = 0;
-
-	for (; ring->nr_spare && with_kernel < ring->fill; with_kernel++) {
-		uint32_t bid = ring->spare[--ring->nr_spare];
-
-		io_uring_buf_ring_add(ring->br, ring_buf(ring, bid),
-				      LIMIT_RECV_BUFFER, bid,
-				      io_uring_buf_ring_mask(ring->nr_bufs),
-				      n++);
-	}
-	io_uring_buf_ring_advance(ring->br, n);
-}
-
-void ring_buf_adapt(struct ring *ring, uint32_t starved)
-{
-	uint32_t warm = MIN(LIMIT_WARM_BUFFERS, ring->nr_bufs);
-
-	/* up at once, down slowly */
-	ring->fill -= (ring->fill - warm + 63) / 64;
-	ring->fill = MAX(ring->fill, MIN(starved * 4ull, ring->nr_bufs));
-	ring_buf_fill(ring);
-}
-
 void ring_buf_give(struct ring *ring, uint32_t bid)
 {
-	/* a caller's double release must not become our overflow */
-	if (!ring->bufs_out || ring->nr_spare == ring->nr_bufs)
-		return;
-	ring->spare[ring->nr_spare++] = bid;
+	io_uring_buf_ring_add(ring->br, ring_buf(ring, bid), LIMIT_RECV_BUFFER,
+			      bid, io_uring_buf_ring_mask(ring->nr_bufs), 0);
+	io_uring_buf_ring_advance(ring->br, 1);
 	ring->bufs_out--;
 }

@@ -58,9 +58,6 @@ struct ring {
 	uint8_t *shadow;
 	uint32_t nr_bufs;
 	uint32_t bufs_out;	/* held by us or by the caller */
-	uint32_t *spare;	/* neither there nor with the kernel; a stack */
-	uint32_t nr_spare;
-	uint32_t fill;		/* how many the kernel is to have */
 	uint32_t inflight;	/* submissions whose last completion is due */
 };
 
@@ -99,18 +96,7 @@ static inline uint8_t *ring_shadow(const struct ring *ring, uint32_t bid)
 	return ring->shadow + (size_t)bid * RING_SHADOW_LEN;
 }
 
-/* The buffer is free again. */
+/* The buffer is the kernel's again. */
 void ring_buf_give(struct ring *ring, uint32_t bid);
-/*
- * The kernel takes buffers in the order it was given them. It has few at a
- * time, those used last: they, and their shadows, are in the processor's
- * cache. This gives it what is missing.
- */
-void ring_buf_fill(struct ring *ring);
-/*
- * Once a round: so many receives have found no buffer since the last one. For a
- * while the kernel gets more.
- */
-void ring_buf_adapt(struct ring *ring, uint32_t starved);
 
 #endif /* KTC_RING_H */

@@ -733,33 +733,6 @@ static int guest_new(struct host *h, int i)
 	return ktc_loop_new(&opts, &h->loop[i]);
 }
 
-/* Those whose receive found no buffer since the last round. */
-TEST_F(loop, a_guest_counts_who_is_starved_by_rounds)
-{
-	struct ktc_loop_opts opts = { .size = sizeof(opts), .buffers = 128 };
-	struct host h = { 0 };
-	struct ktc_event ev;
-	struct ktc_loop *l;
-
-	ASSERT_EQ(0, io_uring_queue_init(64, &h.ring, 0));
-	opts.ring = &h.ring;
-	ASSERT_EQ(0, ktc_loop_new(&opts, &l));
-	ASSERT_EQ(0, ktc_loop_events(l, &ev, 1, 0));
-	EXPECT_EQ(LIMIT_WARM_BUFFERS, l->ring.fill);
-	l->nr_starved = 10;
-	/* a completion for no connection that there is, nor the last one */
-	ASSERT_EQ(1, ktc_loop_handle_cqe(l, ring_user_data(&l->ring,
-							   RING_CANCEL, 0,
-							   UINT32_MAX),
-					 0, IORING_CQE_F_MORE));
-	EXPECT_EQ(10, l->nr_starved);
-	ASSERT_EQ(0, ktc_loop_events(l, &ev, 1, 0));
-	EXPECT_EQ(40, l->ring.fill);
-	EXPECT_EQ(0, l->nr_starved);
-	ktc_loop_free(l);
-	io_uring_queue_exit(&h.ring);
-}
-
 TEST_F(loop, two_guests_in_a_ring_with_traffic_of_its_own)
 {
 	struct host h = { 0 };

@@ -245,77 +245,12 @@ TEST_F(ring, every_buffer_is_there_once_and_again_when_given_back)
 		EXPECT_EQ(-ENOBUFS, receive(&self->ring, self->fd[0], &len));
 		/* one comes back: that one is used next */
 		ring_buf_give(&self->ring, 2);
-		ring_buf_fill(&self->ring);
 		EXPECT_EQ(2, receive(&self->ring, self->fd[0], &len));
 		EXPECT_EQ('x', *ring_buf(&self->ring, 2));
 		for (i = 0; i < BUFFERS; i++)
 			ring_buf_give(&self->ring, BUFFERS - 1 - i);
-		ring_buf_fill(&self->ring);
 		EXPECT_EQ(0, self->ring.bufs_out);
 	}
-}
-
-/* Takes buffers into bid[] until there are none; how many. */
-static int receive_all(struct ring *ring, const int fd[2], int *bid)
-{
-	int n = 0, len;
-
-	while (write(fd[1], "x", 1) == 1 &&
-	       (bid[n] = receive(ring, fd[0], &len)) >= 0)
-		n++;
-	/* the byte that found none */
-	return read(fd[0], &(char){ 0 }, 1) == 1 && bid[n] == -ENOBUFS ? n : -1;
-}
-
-static void give_all(struct ring *ring, const int *bid, int n)
-{
-	while (n-- > 0)
-		ring_buf_give(ring, bid[n]);
-}
-
-TEST(few_buffers_are_used_again_and_again_more_when_some_find_none)
-{
-	enum { MANY = 128, WARM = LIMIT_WARM_BUFFERS };
-	struct ktc_loop_opts opts = {
-		.size = sizeof(opts), .entries = ENTRIES, .buffers = MANY,
-	};
-	bool seen[MANY] = { false };
-	int fd[2], bid[MANY + 1], i, n, used = 0;
-	struct ring ring;
-
-	ASSERT_EQ(0, ring_init(&ring, &opts));
-	ASSERT_EQ(0, ring_enable(&ring));
-	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, fd));
-	for (i = 0; i < 3 * MANY; i++) {
-		ASSERT_EQ(1, write(fd[1], "x", 1));
-		bid[0] = receive(&ring, fd[0], &n);
-		ASSERT_LE(0, bid[0]);
-		used += !seen[bid[0]];
-		seen[bid[0]] = true;
-		ring_buf_give(&ring, bid[0]);
-		ring_buf_adapt(&ring, 0);
-	}
-	EXPECT_EQ(WARM, used);
-	ASSERT_EQ(WARM, receive_all(&ring, fd, bid));
-	give_all(&ring, bid, WARM);
-	/* ten found none; then a thousand, and there are not so many */
-	ring_buf_adapt(&ring, 10);
-	ASSERT_EQ(40, receive_all(&ring, fd, bid));
-	give_all(&ring, bid, 40);
-	ring_buf_adapt(&ring, 1000);
-	ASSERT_EQ(MANY, receive_all(&ring, fd, bid));
-	EXPECT_EQ(MANY, ring.bufs_out);
-	give_all(&ring, bid, MANY);
-	/* nobody has gone without for long: few again */
-	for (i = 0; i < 2 * MANY; i++)
-		ring_buf_adapt(&ring, 0);
-	n = receive_all(&ring, fd, bid);
-	give_all(&ring, bid, n);
-	ring_buf_adapt(&ring, 0);
-	EXPECT_EQ(WARM, receive_all(&ring, fd, bid));
-	ring_fini(&ring);
-	(void)close(fd[0]);
-	(void)close(fd[1]);
 }
 
 TEST_F(ring, buffers_and_shadows_do_not_overlap)
