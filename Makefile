@@ -249,9 +249,8 @@ $(EXAMPLES): $(O)/%: $(O)/obj/tools/example/%.o $(LIB_A)
 # Building comes in a make of its own, so that set-up is over before it.
 .PHONY: setup check check-native check-native-run check-vm check-kmod \
 	check-debug-kernel check-upstream check-proxy kmods check-asan \
-	check-ubsan check-tsan \
-	check-san-run torture demo bench-relay bench-proxy bench-proxy-vm \
-	style layers
+	check-ubsan check-tsan check-san-run torture demo bench-relay \
+	bench-proxy bench-proxy-vm style layers
 
 RUN_TESTS := tools/dev/run-tests
 SUM := tools/dev/ktap-sum

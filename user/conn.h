@@ -223,6 +223,12 @@ struct ktc_conn {
 	bool free_setup : 1;		/* when it is safe */
 };
 
+/* Bytes, both directions together. */
+static inline uint64_t conn_carried(const struct ktc_conn *conn)
+{
+	return conn->bytes[KTC_RX] + conn->bytes[KTC_TX];
+}
+
 /* --------------------------------------------- conn.c, for those it calls */
 
 const char *conn_state_name(unsigned int state);
@@ -233,11 +239,6 @@ void conn_set_state(struct ktc_conn *conn, enum conn_state state);
 void conn_set_deadline(struct ktc_conn *conn, uint64_t ms);
 /* The kernel's records under the present key join the others. */
 void conn_count_records(struct ktc_conn *conn, int dir);
-static inline uint64_t conn_carried(const struct ktc_conn *conn)
-{
-	return conn->bytes[KTC_RX] + conn->bytes[KTC_TX];
-}
-
 /* KeyUpdate is possible on the connection's plane. */
 bool conn_can_rekey(const struct ktc_conn *conn);
 

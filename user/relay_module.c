@@ -340,14 +340,14 @@ bool relay_module_pump(struct ktc_conn *conn)
 
 bool relay_module_active(struct ktc_conn *conn)
 {
-	uint64_t before = conn->bytes[KTC_RX] + conn->bytes[KTC_TX];
+	uint64_t before = conn_carried(conn);
 	struct ktcm_status status;
 
 	if (!conn->relay || conn->relay->module_fd < 0 ||
 	    module_status(conn->relay->module_fd, &status))
 		return false;
 	module_count(conn, status.bytes);
-	return conn->bytes[KTC_RX] + conn->bytes[KTC_TX] != before;
+	return conn_carried(conn) != before;
 }
 
 int relay_moved(const struct relay *relay, uint64_t moved[2])

@@ -117,17 +117,24 @@ start_proxy()
 	}
 }
 
-proxy_has_ended()
+# has_ended NAME: of in_background
+has_ended()
 {
-	! kill -0 "$proxy_pid" 2>/dev/null
+	eval "! kill -0 \"\$${1}_pid\" 2>/dev/null"
 }
 
-# SIGTERM, and it ends by itself with status 0
+proxy_has_ended()
+{
+	has_ended proxy
+}
+
+# stop_proxy [NAME]: SIGTERM, and it ends by itself with status 0
 stop_proxy()
 {
-	kill -TERM "$proxy_pid"
-	await proxy_has_ended || fail "the proxy does not end"
-	expect_ended proxy 0
+	stopped=${1-proxy}
+	eval "kill -TERM \"\$${stopped}_pid\""
+	await has_ended "$stopped" || fail "$stopped does not end"
+	expect_ended "$stopped" 0
 }
 
 # get_url URL: the page, or nothing

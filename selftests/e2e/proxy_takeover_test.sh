@@ -163,20 +163,8 @@ test_none_waits_in_vain()
 		expect "waited in vain, round $round" 0 "$(json failed)"
 		stop_busy 8
 		await_s 20 proxy_has_ended || fail "the old one does not end"
-		stop_next
+		stop_proxy next
 	done
-}
-
-next_has_ended()
-{
-	! kill -0 "$next_pid" 2>/dev/null
-}
-
-stop_next()
-{
-	kill -TERM "$next_pid"
-	await next_has_ended || fail "the new one does not end"
-	expect_ended next 0
 }
 
 # restart OPTION...: what a supervisor does that does not wait for the old one
@@ -191,7 +179,7 @@ restart()
 
 restart_is_known()
 {
-	has_line '"event": "started"' "$dir/next.err" || next_has_ended
+	has_line '"event": "started"' "$dir/next.err" || has_ended next
 }
 
 # The old one has clients to serve yet, but no more use for its places: TCP
@@ -233,7 +221,7 @@ test_restart_while_the_old_one_drains()
 	expect_ended proxy 0
 	"$proxy" --status --control "$dir/control" >"$dir/status" ||
 		fail "the old one took the control socket along"
-	stop_next
+	stop_proxy next
 }
 
 # One that serves keeps its places.
@@ -242,7 +230,7 @@ test_no_start_beside_one_that_serves()
 	need_metrics
 	start_first --plane never
 	restart --listen "127.0.0.1:$(free_port)"
-	await next_has_ended || fail "it starts beside one that serves"
+	await has_ended next || fail "it starts beside one that serves"
 	expect_ended next 1
 	await has_line '"event": "predecessor_serves"' "$dir/next.err" || {
 		cat "$dir/next.err" >&2

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct ktap_test {
@@ -43,6 +44,16 @@ static bool ktap_failed;
 			ktap_failed = true;                                \
 		}                                                          \
 	} while (0)
+
+/* A copy of its own size, so that a byte too many is a sanitizer's. */
+static inline void *ktap_copy(const void *bytes, size_t len)
+{
+	void *copy = malloc(len ? len : 1);
+
+	if (!copy)
+		abort();
+	return memcpy(copy, bytes, len);
+}
 
 /* returns the exit status */
 static inline int ktap_run(const struct ktap_test *tests, size_t count)

@@ -9,12 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "admin_view.h"
+#include "ask.h"
 #include "json.h"
 
 /* more than a table of all listeners and origins there can be */
@@ -279,29 +278,6 @@ complain(const char *control, const char *fmt, ...)
 	return 1;
 }
 
-static int ask(const char *control)
-{
-	static const struct timeval limit = { .tv_sec = ANSWER_S };
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd, err;
-
-	if (strlen(control) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(addr.sun_path, control, strlen(control) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) ||
-	    connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
-	    send(fd, "table\n", 6, MSG_NOSIGNAL) != 6) {
-		err = -errno;
-		(void)close(fd); /* nothing came of it */
-		return err;
-	}
-	return fd;
-}
-
 int admin_status_print(const char *control)
 {
 	static char buf[16384];
@@ -309,7 +285,7 @@ int admin_status_print(const char *control)
 	ssize_t n;
 	int fd, rc = 0;
 
-	fd = ask(control);
+	fd = ask(control, "table\n", ANSWER_S);
 	if (fd < 0)
 		return complain(control, "cannot ask the proxy: %s",
 				strerrordesc_np(-fd));

@@ -326,13 +326,9 @@ static void the_json_has_the_numbers(void)
 
 static int parse(const char *text, size_t len, struct http_request *request)
 {
-	char *copy = malloc(len ? len : 1);
-	int status;
+	char *copy = ktap_copy(text, len);
+	int status = http_parse(copy, len, request);
 
-	if (!copy)
-		abort();
-	memcpy(copy, text, len);
-	status = http_parse(copy, len, request);
 	free(copy);
 	return status;
 }

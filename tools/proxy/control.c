@@ -5,7 +5,7 @@
  *	status, table	what is going on, as JSON or for people
  *	takeover	see takeover.h
  *	yield		"yielded", when the process drains and has left its
- *			places, or "serving": then it keeps them
+ *			places, or "serving": it keeps them
  *
  * Answered by the main thread, which waits for the client no longer than
  * TIMEOUT_S for each read and write, and some seconds for workers that are to
@@ -19,11 +19,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "admin.h"
+#include "ask.h"
 #include "listen.h"
 #include "log.h"
 #include "proxy.h"
@@ -157,16 +156,6 @@ static void answer(int fd, struct proxy *proxy,
 	free(text);
 }
 
-static bool set_patience(int fd, time_t seconds)
-{
-	const struct timeval patience = { .tv_sec = seconds };
-
-	return !setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-			   sizeof(patience)) &&
-	       !setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
-			   sizeof(patience));
-}
-
 static void say(int fd, const char *text)
 {
 	write_all(fd, text, strlen(text));
@@ -179,13 +168,13 @@ void control_serve(struct control *control, struct proxy *proxy)
 
 	if (fd < 0)
 		return;
-	if (!is_allowed(fd) || !set_patience(fd, TIMEOUT_S) ||
+	if (!is_allowed(fd) || !ask_patience(fd, TIMEOUT_S) ||
 	    !read_line(fd, line, sizeof(line))) {
 		(void)close(fd); /* nothing was asked */
 		return;
 	}
 	if (!strcmp(line, "takeover") &&
-	    set_patience(fd, SUCCESSOR_TIMEOUT_S)) {
+	    ask_patience(fd, SUCCESSOR_TIMEOUT_S)) {
 		proxy_succeed(proxy, fd);
 		return;
 	}
@@ -201,32 +190,13 @@ void control_serve(struct control *control, struct proxy *proxy)
 
 /* -------------------------------------------------- the one that starts -- */
 
-static int dial(const char *path)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int fd;
-
-	if (strlen(path) >= sizeof(un.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(un.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (set_patience(fd, YIELD_TIMEOUT_S) &&
-	    !connect(fd, (struct sockaddr *)&un, sizeof(un)))
-		return fd;
-	(void)close(fd); /* nothing was said */
-	return -ECONNREFUSED;
-}
-
 void control_ask_room(const char *path)
 {
 	char line[LINE_MAX_LEN] = "";
-	int fd = dial(path);
+	int fd = ask(path, "yield\n", YIELD_TIMEOUT_S);
 
 	if (fd < 0)
 		return; /* nobody is there */
-	say(fd, "yield\n");
 	if (!read_line(fd, line, sizeof(line)))
 		*line = '\0';
 	(void)close(fd); /* all is said */

@@ -113,7 +113,7 @@ void proxy_stop(struct proxy *proxy);
 /*
  * While it drains: whoever starts in our place needs the control socket and the
  * metrics' place, and all places of listeners, which are closed when this
- * returns. False: it serves, and keeps them.
+ * returns. False: it serves, or a worker is stuck, and keeps them.
  */
 bool proxy_yield(struct proxy *proxy);
 

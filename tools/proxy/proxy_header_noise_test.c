@@ -42,13 +42,9 @@ static struct noise noise = {
 
 static int parse(const void *bytes, size_t len, struct proxy_header *out)
 {
-	uint8_t *copy = malloc(len ? len : 1);
-	int used;
+	uint8_t *copy = ktap_copy(bytes, len);
+	int used = proxy_header_parse(copy, len, out);
 
-	if (!copy)
-		abort();
-	memcpy(copy, bytes, len);
-	used = proxy_header_parse(copy, len, out);
 	free(copy);
 	return used;
 }

@@ -10,10 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "ask.h"
 #include "log.h"
 #include "parcel.h"
 #include "service.h"
@@ -21,8 +20,6 @@
 
 /* for each step of the other's */
 #define PATIENCE_S 10
-
-static const char request[] = "takeover\n";
 
 struct takeover_new {
 	int fd;
@@ -37,34 +34,6 @@ static int log_failed(const char *step, int err)
 }
 
 /* ----------------------------------------------------------------- begin -- */
-
-static int dial(const char *path, int *out)
-{
-	const struct timeval patience = { .tv_sec = PATIENCE_S };
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int fd, err = 0;
-
-	if (strlen(path) >= sizeof(un.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(un.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
-		       sizeof(patience)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
-		       sizeof(patience)) ||
-	    connect(fd, (struct sockaddr *)&un, sizeof(un)) ||
-	    /* so short a line goes out whole or not at all */
-	    send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL) < 0)
-		err = -errno;
-	if (err) {
-		(void)close(fd); /* nothing was said */
-		return err;
-	}
-	*out = fd;
-	return 0;
-}
 
 static void gift_fini(struct listen_gift *gift)
 {
@@ -171,8 +140,9 @@ int takeover_new_begin(const char *path, struct takeover_gifts *gifts,
 
 	if (!new)
 		return -ENOMEM;
-	err = dial(path, &new->fd);
-	if (err) {
+	new->fd = ask(path, "takeover\n", PATIENCE_S);
+	if (new->fd < 0) {
+		err = new->fd;
 		free(new);
 		return log_failed("connect", err);
 	}
